@@ -1,0 +1,37 @@
+#include "configs/contracts/contracts.h"
+
+namespace kev {
+
+std::vector<StageContract> VerifyContracts() {
+  StageContract verify;
+  verify.name = "verify";
+  verify.kind = StageKind::kVerify;
+  verify.about =
+      "Compares the candidate's outputs with those of the reference, computed in another process. "
+      "Takes the "
+      "candidate's artefact and the reference's. Verdicts: ok, wrong, nondeterministic, crashed, "
+      "timeout, "
+      "resources, cheated.";
+  verify.settings = {
+      {.name = "rigor",
+       .type = FieldType::kString,
+       .otherwise = "full",
+       .choices = {"smoke", "full"},
+       .about = "smoke: one seed of the smallest workload; full: every workload and seed, held-out "
+                "ones, and shapes "
+                "drawn from the domain"},
+  };
+  verify.facts = {
+      {"workloads", FieldType::kInt, "", "workloads compared, drawn ones counted"},
+      {"worst_error", FieldType::kDouble, "ratio",
+       "largest error as a multiple of what the tolerance allows"},
+      {"held_out", FieldType::kInt, "", "of these, workloads that propose and select cannot see"},
+      {"bit_differences", FieldType::kInt, "",
+       "full: elements whose bits differ between two calls on the same input"},
+      {"isolation", FieldType::kString, "", "how the kernel was confined: process"},
+  };
+  verify.program = "verify";
+  return {verify};
+}
+
+}  // namespace kev

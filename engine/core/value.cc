@@ -1,0 +1,260 @@
+#include "engine/core/value.h"
+
+#include <bit>
+#include <charconv>
+#include <cmath>
+#include <cstring>
+
+namespace kev {
+namespace {
+
+const std::string kNoText;
+const Value::List kNoList;
+const Value::Map kNoMap;
+const Value kNull;
+
+void PutBigEndian(uint64_t value, int bytes, std::string* out) {
+  char buffer[8];
+  for (int i = 0; i < bytes; ++i) {
+    buffer[i] = static_cast<char>(value >> (8 * (bytes - 1 - i)));
+  }
+  out->append(buffer, static_cast<size_t>(bytes));
+}
+
+void PutTagged(uint8_t tag, uint64_t value, int bytes, std::string* out) {
+  out->push_back(static_cast<char>(tag));
+  PutBigEndian(value, bytes, out);
+}
+
+void PutInt(int64_t i, std::string* out) {
+  const auto u = static_cast<uint64_t>(i);
+  if (i >= 0) {
+    if (i < 128) out->push_back(static_cast<char>(i));
+    else if (i <= 0xff) PutTagged(0xcc, u, 1, out);
+    else if (i <= 0xffff) PutTagged(0xcd, u, 2, out);
+    else if (i <= 0xffffffffLL) PutTagged(0xce, u, 4, out);
+    else PutTagged(0xcf, u, 8, out);
+  } else {
+    if (i >= -32) out->push_back(static_cast<char>(i));
+    else if (i >= -128) PutTagged(0xd0, u, 1, out);
+    else if (i >= -32768) PutTagged(0xd1, u, 2, out);
+    else if (i >= -2147483648LL) PutTagged(0xd2, u, 4, out);
+    else PutTagged(0xd3, u, 8, out);
+  }
+}
+
+void PutString(std::string_view s, std::string* out) {
+  if (s.size() < 32) out->push_back(static_cast<char>(0xa0 | s.size()));
+  else if (s.size() <= 0xff) PutTagged(0xd9, s.size(), 1, out);
+  else if (s.size() <= 0xffff) PutTagged(0xda, s.size(), 2, out);
+  else PutTagged(0xdb, s.size(), 4, out);
+  out->append(s);
+}
+
+void PutJsonString(std::string_view s, std::string* out) {
+  out->push_back('"');
+  for (const char c : s) {
+    const auto u = static_cast<unsigned char>(c);
+    switch (c) {
+      case '"': *out += "\\\""; break;
+      case '\\': *out += "\\\\"; break;
+      case '\n': *out += "\\n"; break;
+      case '\t': *out += "\\t"; break;
+      case '\r': *out += "\\r"; break;
+      default:
+        if (u < 0x20) {
+          static const char* kHex = "0123456789abcdef";
+          *out += "\\u00";
+          out->push_back(kHex[u >> 4]);
+          out->push_back(kHex[u & 15]);
+        } else {
+          out->push_back(c);
+        }
+    }
+  }
+  out->push_back('"');
+}
+
+void PutJson(const Value& value, std::string* out) {
+  if (value.IsNull()) {
+    *out += "null";
+  } else if (value.IsBool()) {
+    *out += value.AsBool() ? "true" : "false";
+  } else if (value.IsInt()) {
+    *out += std::to_string(value.AsInt());
+  } else if (value.IsDouble()) {
+    *out += std::isfinite(value.AsDouble()) ? FormatDouble(value.AsDouble()) : "null";
+  } else if (value.IsString()) {
+    PutJsonString(value.AsString(), out);
+  } else if (value.IsBytes()) {
+    static const char* kHex = "0123456789abcdef";
+    *out += "\"base16:";
+    for (const char c : value.AsBytes()) {
+      const auto u = static_cast<unsigned char>(c);
+      out->push_back(kHex[u >> 4]);
+      out->push_back(kHex[u & 15]);
+    }
+    out->push_back('"');
+  } else if (value.IsList()) {
+    out->push_back('[');
+    bool first = true;
+    for (const Value& item : value.AsList()) {
+      if (!first) out->push_back(',');
+      first = false;
+      PutJson(item, out);
+    }
+    out->push_back(']');
+  } else {
+    out->push_back('{');
+    bool first = true;
+    for (const auto& [key, item] : value.AsMap()) {
+      if (!first) out->push_back(',');
+      first = false;
+      PutJsonString(key, out);
+      out->push_back(':');
+      PutJson(item, out);
+    }
+    out->push_back('}');
+  }
+}
+
+}  // namespace
+
+bool Value::AsBool(bool otherwise) const {
+  const bool* b = std::get_if<bool>(&v_);
+  return b ? *b : otherwise;
+}
+
+int64_t Value::AsInt(int64_t otherwise) const {
+  if (const int64_t* i = std::get_if<int64_t>(&v_)) return *i;
+  if (const double* d = std::get_if<double>(&v_)) {
+    if (*d >= -9.2e18 && *d <= 9.2e18) return static_cast<int64_t>(*d);
+  }
+  return otherwise;
+}
+
+double Value::AsDouble(double otherwise) const {
+  if (const double* d = std::get_if<double>(&v_)) return *d;
+  if (const int64_t* i = std::get_if<int64_t>(&v_)) return static_cast<double>(*i);
+  return otherwise;
+}
+
+const std::string& Value::AsString() const {
+  const std::string* s = std::get_if<std::string>(&v_);
+  return s ? *s : kNoText;
+}
+
+const std::string& Value::AsBytes() const {
+  const Bytes* b = std::get_if<Bytes>(&v_);
+  return b ? b->data : kNoText;
+}
+
+const Value::List& Value::AsList() const {
+  const List* l = std::get_if<List>(&v_);
+  return l ? *l : kNoList;
+}
+
+const Value::Map& Value::AsMap() const {
+  const Map* m = std::get_if<Map>(&v_);
+  return m ? *m : kNoMap;
+}
+
+const Value& Value::operator[](std::string_view key) const {
+  const Map& map = AsMap();
+  const auto it = map.find(key);
+  return it == map.end() ? kNull : it->second;
+}
+
+bool Value::Has(std::string_view key) const { return AsMap().contains(key); }
+
+Value& Value::Set(std::string_view key) {
+  if (IsNull()) v_ = Map();
+  Map& map = std::get<Map>(v_);
+  const auto it = map.find(key);
+  if (it != map.end()) return it->second;
+  return map.emplace(std::string(key), Value()).first->second;
+}
+
+Value& Value::Set(std::string_view key, Value value) {
+  Value& slot = Set(key);
+  slot = std::move(value);
+  return slot;
+}
+
+void Value::Append(Value value) {
+  if (IsNull()) v_ = List();
+  std::get<List>(v_).push_back(std::move(value));
+}
+
+void EncodeCanonical(const Value& value, std::string* out) {
+  if (value.IsNull()) {
+    out->push_back(static_cast<char>(0xc0));
+  } else if (value.IsBool()) {
+    out->push_back(static_cast<char>(value.AsBool() ? 0xc3 : 0xc2));
+  } else if (value.IsInt()) {
+    PutInt(value.AsInt(), out);
+  } else if (value.IsDouble()) {
+    PutTagged(0xcb, std::bit_cast<uint64_t>(value.AsDouble()), 8, out);
+  } else if (value.IsString()) {
+    PutString(value.AsString(), out);
+  } else if (value.IsBytes()) {
+    const std::string& bytes = value.AsBytes();
+    if (bytes.size() <= 0xff) PutTagged(0xc4, bytes.size(), 1, out);
+    else if (bytes.size() <= 0xffff) PutTagged(0xc5, bytes.size(), 2, out);
+    else PutTagged(0xc6, bytes.size(), 4, out);
+    *out += bytes;
+  } else if (value.IsList()) {
+    const auto& list = value.AsList();
+    if (list.size() < 16) out->push_back(static_cast<char>(0x90 | list.size()));
+    else if (list.size() <= 0xffff) PutTagged(0xdc, list.size(), 2, out);
+    else PutTagged(0xdd, list.size(), 4, out);
+    for (const Value& item : list) EncodeCanonical(item, out);
+  } else {
+    const auto& map = value.AsMap();
+    if (map.size() < 16) out->push_back(static_cast<char>(0x80 | map.size()));
+    else if (map.size() <= 0xffff) PutTagged(0xde, map.size(), 2, out);
+    else PutTagged(0xdf, map.size(), 4, out);
+    for (const auto& [key, item] : map) {
+      PutString(key, out);
+      EncodeCanonical(item, out);
+    }
+  }
+}
+
+std::string EncodeCanonical(const Value& value) {
+  std::string out;
+  EncodeCanonical(value, &out);
+  return out;
+}
+
+void AppendToMap(std::string_view key, const Value& value, std::string* map_bytes) {
+  const auto tag = static_cast<uint8_t>((*map_bytes)[0]);
+  if (tag >= 0x80 && tag < 0x8f) {
+    (*map_bytes)[0] = static_cast<char>(tag + 1);
+  } else if (tag == 0x8f) {
+    map_bytes->replace(0, 1, std::string("\xde\x00\x10", 3));
+  } else {
+    const auto count = static_cast<uint16_t>((static_cast<uint8_t>((*map_bytes)[1]) << 8 |
+                                              static_cast<uint8_t>((*map_bytes)[2])) + 1);
+    (*map_bytes)[1] = static_cast<char>(count >> 8);
+    (*map_bytes)[2] = static_cast<char>(count & 0xff);
+  }
+  PutString(key, map_bytes);
+  EncodeCanonical(value, map_bytes);
+}
+
+std::string ToJson(const Value& value) {
+  std::string out;
+  PutJson(value, &out);
+  return out;
+}
+
+std::string FormatDouble(double value) {
+  char buffer[32];
+  const auto [end, error] = std::to_chars(buffer, buffer + sizeof buffer, value);
+  std::string text(buffer, end);
+  if (text.find_first_of(".en") == std::string::npos) text += ".0";
+  return text;
+}
+
+}  // namespace kev

@@ -1,0 +1,89 @@
+#include "engine/host/fake/fake_store.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace kev {
+
+void FakeStore::Release(size_t answers) {
+  released_ = std::min(answers_.size(), released_ + answers);
+}
+
+void FakeStore::ReleaseAll() { holding_ = false; }
+
+uint64_t FakeStore::Answer(Status status, std::vector<std::string> data) {
+  answers_.push_back({++tickets_, std::move(status), std::move(data)});
+  return tickets_;
+}
+
+uint64_t FakeStore::Submit(Commit commit) {
+  ++commits_;
+  if (fail_next_) {
+    return Answer(
+        Error{*std::exchange(fail_next_, std::nullopt), "the fake store was told to fail"});
+  }
+  Status status = Keep(commit);
+  if (std::exchange(lose_next_, false)) {
+    status = Error{Code::kUnavailable, "the fake store lost the answer"};
+  }
+  return Answer(std::move(status));
+}
+
+Status FakeStore::Keep(Commit& commit) {
+  Run& run = runs_[commit.run];
+  if (epoch_ != 0 && commit.epoch != epoch_) {
+    return Error{Code::kConflict, "epoch " + std::to_string(commit.epoch) + " of run " +
+                                      commit.run + " has been taken over"};
+  }
+  const uint64_t last = run.log.empty() ? 0 : run.log.back().last_seq;
+  if (commit.expected_seq != last) {
+    return Error{Code::kConflict, "run " + commit.run + " is at seq " + std::to_string(last) +
+                                      ", not " + std::to_string(commit.expected_seq)};
+  }
+  for (auto& [ref, bytes] : commit.blobs) blobs_[ref.sha256] = std::move(bytes);
+  run.log.push_back({commit.expected_seq + 1, commit.last_seq, std::move(commit.body),
+                     std::move(commit.digest), std::move(commit.what)});
+  for (Projection& p : commit.projections) {
+    for (auto& [field, value] : p.fields) run.projections[p.key][field] = std::move(value);
+  }
+  return {};
+}
+
+uint64_t FakeStore::ReadBlob(const std::string& sha256) {
+  const auto it = blobs_.find(sha256);
+  if (it == blobs_.end()) return Answer(Error{Code::kNotFound, "no blob " + sha256});
+  return Answer({}, {it->second});
+}
+
+uint64_t FakeStore::ReadLog(const std::string& run, uint64_t from_seq, uint64_t to_seq) {
+  std::vector<std::string> bodies;
+  for (const Entry& entry : log(run)) {
+    if (entry.last_seq >= from_seq && entry.first_seq <= to_seq) bodies.push_back(entry.body);
+  }
+  return Answer({}, std::move(bodies));
+}
+
+std::vector<Completion> FakeStore::Poll() {
+  if (!holding_) released_ = answers_.size();
+  std::vector<Completion> given;
+  for (; released_ > 0; --released_) {
+    given.push_back(std::move(answers_.front()));
+    answers_.pop_front();
+  }
+  return given;
+}
+
+const std::vector<FakeStore::Entry>& FakeStore::log(const std::string& run) const {
+  static const std::vector<Entry> kNone;
+  const auto it = runs_.find(run);
+  return it == runs_.end() ? kNone : it->second.log;
+}
+
+std::map<std::string, std::string> FakeStore::projection(const std::string& run,
+                                                         const std::string& key) const {
+  const auto it = runs_.find(run);
+  if (it == runs_.end() || !it->second.projections.contains(key)) return {};
+  return it->second.projections.at(key);
+}
+
+}  // namespace kev

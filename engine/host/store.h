@@ -1,0 +1,57 @@
+// Store: where groups are committed and blobs are kept. One writer per run.
+//
+// A commit is atomic: it checks the epoch and the expected sequence, appends the group to the log, then writes the
+// projections. Blobs given with a commit are durable no later than its log entry. Calls return at once; Poll gives what
+// has completed, in the order of submission. Threads: the host's only. Real one: queue/redis_store.h; fake:
+// engine/host/fake/fake_store.h (in memory, can fail and lose answers), null: engine/host/fake/null_store.h.
+#ifndef KEV_ENGINE_HOST_STORE_H_
+#define KEV_ENGINE_HOST_STORE_H_
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "engine/core/job.h"
+#include "engine/core/result.h"
+
+namespace kev {
+
+struct Projection {
+  std::string key;  // after the run's prefix: "cand:12", "run"
+  std::vector<std::pair<std::string, std::string>> fields;
+};
+
+struct Commit {
+  std::string run;
+  uint64_t epoch = 0;
+  uint64_t expected_seq = 0;  // last seq in the log before this group
+  uint64_t last_seq = 0;      // last seq of this group: the id of the log entry
+  std::string body;           // canonical bytes of the group
+  std::string digest;         // hex digest of the commands
+  std::string what;           // a few words per event, for people who look with redis-cli
+  std::vector<std::pair<BlobRef, std::string>> blobs;
+  std::vector<Projection> projections;
+};
+
+struct Completion {
+  uint64_t ticket = 0;
+  Status status;                  // kConflict: another epoch or sequence; kUnavailable: connection lost, outcome unknown
+  std::vector<std::string> data;  // blob: one element; log: the groups' bytes
+};
+
+class Store {
+ public:
+  virtual ~Store() = default;
+  // Each gives a ticket that comes back in a Completion.
+  virtual uint64_t Submit(Commit commit) = 0;
+  virtual uint64_t ReadBlob(const std::string& sha256) = 0;  // kNotFound when it does not exist
+  virtual uint64_t ReadLog(const std::string& run, uint64_t from_seq, uint64_t to_seq) = 0;
+  virtual std::vector<Completion> Poll() = 0;
+  virtual int Descriptor() const = 0;
+  virtual bool WantsWrite() const = 0;  // there is output that the socket did not take yet
+};
+
+}  // namespace kev
+
+#endif  // KEV_ENGINE_HOST_STORE_H_

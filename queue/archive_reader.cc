@@ -1,0 +1,208 @@
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <zstd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <map>
+#include <optional>
+#include <utility>
+
+#include "queue/archive.h"
+#include "queue/archive_format.h"
+#include "queue/blob_id.h"
+#include "queue/codec.h"
+#include "queue/crc32c.h"
+
+namespace kev {
+namespace {
+
+using namespace archive;
+
+struct Record {
+  RecordType type;
+  std::string raw;
+  uint64_t end;  // offset after it
+};
+
+class Reader final : public ArchiveReader {
+ public:
+  Reader(std::string path, int fd, uint64_t size) : path_(std::move(path)), fd_(fd), size_(size) {}
+  ~Reader() override { close(fd_); }
+
+  const Value& Header() const override { return header_; }
+  const std::vector<LogEntry>& Log() const override { return log_; }
+  bool CutTail() const override { return cut_; }
+  Result<std::string> Blob(const std::string& sha256) override {
+    const auto it = blobs_.find(sha256);
+    if (it == blobs_.end())
+      return Error{Code::kNotFound, "archive " + path_ + " has no blob " + sha256};
+    Result<Record> record = ReadRecord(it->second);
+    if (!record) return record.error();
+    if (record->type != RecordType::kBlob || !record->raw.starts_with(sha256)) {
+      return Corrupt("the index names a blob where there is none", it->second);
+    }
+    std::string bytes = record->raw.substr(64);
+    if (Sha256Hex(bytes) != sha256)
+      return Corrupt("blob " + sha256 + " has another digest", it->second);
+    return bytes;
+  }
+
+  Status Load() {
+    Result<std::string> prefix = Bytes(0, kPrefixBytes);
+    if (!prefix || !prefix->starts_with(kMagic)) {
+      return Error{Code::kCorrupt, path_ + " is not a run archive (it does not begin with KEVRUN)"};
+    }
+    const uint64_t version = GetLittle(*prefix, kMagic.size(), 4);
+    if (version != kVersion) {
+      return Error{Code::kInvalid, path_ + " has archive version " + std::to_string(version) +
+                                       ", this program reads version " + std::to_string(kVersion)};
+    }
+    if (std::optional<uint64_t> footer = FooterOffset()) {
+      Result<Record> record = ReadRecord(*footer);
+      if (!record) return record.error();
+      if (record->type != RecordType::kFooter)
+        return Corrupt("the trailer names a footer where there is none", *footer);
+      return LoadByIndex(record->raw);
+    }
+    cut_ = true;
+    return Scan();
+  }
+
+ private:
+  Error Corrupt(const std::string& what, uint64_t at) const {
+    return {Code::kCorrupt,
+            "archive " + path_ + " is damaged at byte " + std::to_string(at) + ": " + what};
+  }
+
+  Result<std::string> Bytes(uint64_t at, uint64_t count) const {
+    if (at > size_ || count > size_ - at) return Corrupt("the file ends too early", size_);
+    std::string out(count, '\0');
+    size_t got = 0;
+    while (got < count) {
+      const ssize_t n = pread(fd_, out.data() + got, count - got, static_cast<off_t>(at + got));
+      if (n < 0 && errno == EINTR) continue;
+      if (n <= 0)
+        return Corrupt(n < 0 ? std::strerror(errno) : "the file ends too early", at + got);
+      got += static_cast<size_t>(n);
+    }
+    return out;
+  }
+
+  std::optional<uint64_t> FooterOffset() const {
+    if (size_ < kPrefixBytes + kTrailerBytes) return std::nullopt;
+    Result<std::string> trailer = Bytes(size_ - kTrailerBytes, kTrailerBytes);
+    if (!trailer || !trailer->ends_with(kTrailerMagic)) return std::nullopt;
+    if (GetLittle(*trailer, 8, 4) != Crc32c(std::string_view(*trailer).substr(0, 8)))
+      return std::nullopt;
+    return GetLittle(*trailer, 0, 8);
+  }
+
+  // Whether a whole record stands at `at`, as far as its length says.
+  bool IsWhole(uint64_t at) const {
+    if (size_ - at < kRecordHeaderBytes) return false;
+    const Result<std::string> head = Bytes(at, kRecordHeaderBytes);
+    return head && GetLittle(*head, 1, 4) <= size_ - at - kRecordHeaderBytes;
+  }
+
+  Result<Record> ReadRecord(uint64_t at) const {
+    Result<std::string> head = Bytes(at, kRecordHeaderBytes);
+    if (!head) return head.error();
+    const uint64_t length = GetLittle(*head, 1, 4);
+    Result<std::string> payload = Bytes(at + kRecordHeaderBytes, length);
+    if (!payload) return payload.error();
+    if (GetLittle(*head, 5, 4) != Crc32c(*payload, Crc32c(std::string_view(*head).substr(0, 5)))) {
+      return Corrupt("a record's checksum is wrong", at);
+    }
+    const unsigned long long raw_size = ZSTD_getFrameContentSize(payload->data(), payload->size());
+    if (raw_size > kMaxRaw) return Corrupt("a record is larger than the format allows", at);
+    Record record{static_cast<RecordType>((*head)[0]), std::string(raw_size, '\0'),
+                  at + kRecordHeaderBytes + length};
+    const size_t n =
+        ZSTD_decompress(record.raw.data(), record.raw.size(), payload->data(), payload->size());
+    if (ZSTD_isError(n) || n != raw_size) return Corrupt("a record cannot be decompressed", at);
+    return record;
+  }
+
+  Status LoadByIndex(const std::string& raw) {
+    Result<Value> footer = Decode(raw);
+    if (!footer) return footer.error();
+    if (Status s = Absorb(kPrefixBytes, RecordType::kHeader); !s.ok()) return s;
+    for (const Value& offset : (*footer)["log"].AsList()) {
+      if (Status s = Absorb(static_cast<uint64_t>(offset.AsInt()), RecordType::kLog); !s.ok())
+        return s;
+    }
+    for (const auto& [sha256, place] : (*footer)["blobs"].AsMap()) {
+      if (place.AsList().empty()) return Corrupt("the index is not readable", size_);
+      blobs_[sha256] = static_cast<uint64_t>(place.AsList()[0].AsInt());
+    }
+    return {};
+  }
+  Status Absorb(uint64_t at, RecordType type) {
+    Result<Record> record = ReadRecord(at);
+    if (!record) return record.error();
+    if (record->type != type) return Corrupt("a record has another type than the index says", at);
+    return Take(*record, at);
+  }
+
+  Status Scan() {
+    for (uint64_t at = kPrefixBytes; at < size_ && IsWhole(at);) {
+      Result<Record> record = ReadRecord(at);
+      if (!record) return record.error();
+      if (Status s = Take(*record, at); !s.ok()) return s;
+      if (record->type == RecordType::kFooter) break;
+      at = record->end;
+    }
+    if (header_.IsNull()) return Corrupt("there is no whole header record", kPrefixBytes);
+    return {};
+  }
+
+  Status Take(const Record& record, uint64_t at) {
+    if (record.type == RecordType::kBlob) {
+      if (record.raw.size() < 64) return Corrupt("a blob record is too short", at);
+      blobs_[record.raw.substr(0, 64)] = at;
+      return {};
+    }
+    if (record.type != RecordType::kHeader && record.type != RecordType::kLog) return {};
+    Result<Value> value = Decode(record.raw);
+    if (!value) return Corrupt(value.error().message, at);
+    if (record.type == RecordType::kHeader) {
+      header_ = std::move(*value);
+      return {};
+    }
+    for (const Value& v : value->AsList()) {
+      const Value::List& e = v.AsList();
+      if (e.size() < 4 || !e[0].IsInt() || !e[1].IsBytes())
+        return Corrupt("a log entry is not readable", at);
+      log_.push_back(
+          {static_cast<uint64_t>(e[0].AsInt()), e[1].AsBytes(), e[2].AsString(), e[3].AsString()});
+    }
+    return {};
+  }
+
+  std::string path_;
+  int fd_;
+  uint64_t size_;
+  bool cut_ = false;
+  Value header_;
+  std::vector<LogEntry> log_;
+  std::map<std::string, uint64_t> blobs_;  // sha256 -> offset of its record
+};
+
+}  // namespace
+
+Result<std::unique_ptr<ArchiveReader>> ArchiveReader::Open(const std::string& path) {
+  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) {
+    return Error{errno == ENOENT ? Code::kNotFound : Code::kPermission,
+                 "cannot open archive " + path + ": " + std::strerror(errno)};
+  }
+  struct stat st{};
+  fstat(fd, &st);
+  auto reader = std::make_unique<Reader>(path, fd, static_cast<uint64_t>(st.st_size));
+  if (Status s = reader->Load(); !s.ok()) return s.error();
+  return std::unique_ptr<ArchiveReader>(std::move(reader));
+}
+
+}  // namespace kev

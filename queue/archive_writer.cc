@@ -1,0 +1,147 @@
+#include <fcntl.h>
+#include <unistd.h>
+#include <zstd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <set>
+#include <utility>
+
+#include "queue/archive.h"
+#include "queue/archive_format.h"
+#include "queue/crc32c.h"
+
+namespace kev {
+namespace {
+
+using namespace archive;
+constexpr int kLevel = 3;
+constexpr size_t kLogBatchBytes = size_t{256} << 10;  // entries compress better together
+
+class Writer final : public ArchiveWriter {
+ public:
+  Writer(std::string path, std::string temporary, int fd)
+      : path_(std::move(path)), temporary_(std::move(temporary)), fd_(fd) {}
+  ~Writer() override {
+    if (fd_ < 0) return;
+    close(fd_);
+    unlink(temporary_.c_str());
+  }
+  Status Begin() {
+    std::string prefix(kMagic);
+    PutLittle(kVersion, 4, &prefix);
+    return Write(prefix);
+  }
+
+  Status AddHeader(const Value& header) override {
+    if (offset_ != kPrefixBytes)
+      return Error{Code::kInternal, "the archive's header must come first"};
+    return Record(RecordType::kHeader, EncodeCanonical(header));
+  }
+  Status AddLog(const LogEntry& entry) override {
+    Value v = Value::List{entry.last_seq, Value::Bytes{entry.body}, entry.digest, entry.what};
+    pending_bytes_ += entry.body.size() + entry.what.size();
+    pending_.Append(std::move(v));
+    return pending_bytes_ < kLogBatchBytes ? Status() : FlushLog();
+  }
+  Status AddBlob(const BlobRef& ref, const std::string& bytes) override {
+    if (!named_.insert(ref.sha256).second) return {};
+    if (Status s = FlushLog(); !s.ok()) return s;
+    blobs_.Set(ref.sha256, Value::List{offset_, static_cast<uint64_t>(bytes.size())});
+    return Record(RecordType::kBlob, ref.sha256 + bytes);
+  }
+  Status Finish() override {
+    if (Status s = FlushLog(); !s.ok()) return s;
+    Value footer;
+    footer.Set("blobs", blobs_.IsNull() ? Value(Value::Map()) : std::move(blobs_));
+    footer.Set("log", logs_.IsNull() ? Value(Value::List()) : std::move(logs_));
+    std::string trailer;
+    PutLittle(offset_, 8, &trailer);
+    PutLittle(Crc32c(trailer), 4, &trailer);
+    trailer += kTrailerMagic;
+    if (Status s = Record(RecordType::kFooter, EncodeCanonical(footer)); !s.ok()) return s;
+    if (Status s = Write(trailer); !s.ok()) return s;
+    if (fsync(fd_) != 0) return Failed("fsync");
+    close(fd_);
+    fd_ = -1;
+    if (rename(temporary_.c_str(), path_.c_str()) != 0) {
+      Status s = Failed("rename");
+      unlink(temporary_.c_str());
+      return s;
+    }
+    const std::string folder = std::filesystem::path(path_).parent_path().string();
+    const int dir = open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (dir >= 0) {
+      fsync(dir);
+      close(dir);
+    }
+    return {};
+  }
+
+ private:
+  Status FlushLog() {
+    if (pending_.IsNull()) return {};
+    logs_.Append(offset_);
+    const Value entries = std::exchange(pending_, Value());
+    pending_bytes_ = 0;
+    return Record(RecordType::kLog, EncodeCanonical(entries));
+  }
+  Status Record(RecordType type, const std::string& raw) {
+    if (raw.size() > kMaxRaw) {
+      return Error{Code::kInvalid, "a record of " + std::to_string(raw.size()) +
+                                       " bytes is above the archive's limit"};
+    }
+    std::string payload(ZSTD_compressBound(raw.size()), '\0');
+    const size_t n = ZSTD_compress(payload.data(), payload.size(), raw.data(), raw.size(), kLevel);
+    if (ZSTD_isError(n))
+      return Error{Code::kInternal, std::string("zstd: ") + ZSTD_getErrorName(n)};
+    payload.resize(n);
+    std::string head;
+    head.push_back(static_cast<char>(type));
+    PutLittle(payload.size(), 4, &head);
+    PutLittle(Crc32c(payload, Crc32c(head)), 4, &head);
+    if (Status s = Write(head); !s.ok()) return s;
+    return Write(payload);
+  }
+  Status Write(std::string_view bytes) {
+    offset_ += bytes.size();
+    while (!bytes.empty()) {
+      const ssize_t n = write(fd_, bytes.data(), bytes.size());
+      if (n < 0 && errno == EINTR) continue;
+      if (n < 0) return Failed("write");
+      bytes.remove_prefix(static_cast<size_t>(n));
+    }
+    return {};
+  }
+  Error Failed(const char* what) const {
+    const bool full = errno == ENOSPC || errno == EDQUOT;
+    return {full ? Code::kDiskFull : Code::kInternal,
+            std::string(what) + " of archive " + path_ + ": " + std::strerror(errno)};
+  }
+
+  std::string path_, temporary_;
+  int fd_;
+  uint64_t offset_ = 0;
+  Value pending_, logs_, blobs_;
+  size_t pending_bytes_ = 0;
+  std::set<std::string> named_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<ArchiveWriter>> ArchiveWriter::Create(const std::string& path) {
+  const std::string temporary = path + ".part";
+  const int fd = open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  if (fd < 0) {
+    const Code code = errno == EACCES || errno == EROFS ? Code::kPermission
+                      : errno == ENOSPC                 ? Code::kDiskFull
+                                                        : Code::kInvalid;
+    return Error{code, "cannot create archive " + temporary + ": " + std::strerror(errno)};
+  }
+  auto writer = std::make_unique<Writer>(path, temporary, fd);
+  if (Status s = writer->Begin(); !s.ok()) return s.error();
+  return std::unique_ptr<ArchiveWriter>(std::move(writer));
+}
+
+}  // namespace kev

@@ -1,0 +1,22 @@
+#include "queue/blob_id.h"
+
+#include <openssl/evp.h>
+
+namespace kev {
+
+std::string Sha256Hex(std::string_view bytes) {
+  unsigned char digest[EVP_MAX_MD_SIZE];
+  unsigned int size = 0;
+  EVP_Digest(bytes.data(), bytes.size(), digest, &size, EVP_sha256(), nullptr);
+  static constexpr char kDigits[] = "0123456789abcdef";
+  std::string hex(2 * size, '0');
+  for (unsigned int i = 0; i < size; ++i) {
+    hex[2 * i] = kDigits[digest[i] >> 4];
+    hex[2 * i + 1] = kDigits[digest[i] & 15];
+  }
+  return hex;
+}
+
+BlobRef RefOf(std::string_view bytes) { return {Sha256Hex(bytes), bytes.size()}; }
+
+}  // namespace kev

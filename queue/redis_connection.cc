@@ -1,0 +1,220 @@
+#include "queue/redis_connection.h"
+
+#include <fcntl.h>
+#include <hiredis/hiredis.h>
+#include <poll.h>
+#include <sys/un.h>
+
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+#include <utility>
+
+namespace kev {
+namespace {
+
+constexpr std::string_view kUnix = "unix:";
+constexpr std::string_view kTcp = "tcp://";
+
+RedisReply Convert(const redisReply& r) {
+  RedisReply out;
+  switch (r.type) {
+    case REDIS_REPLY_INTEGER:
+      out.kind = RedisReply::Kind::kInteger;
+      out.integer = r.integer;
+      break;
+    case REDIS_REPLY_STRING:
+    case REDIS_REPLY_STATUS:
+      out.kind = RedisReply::Kind::kText;
+      out.text.assign(r.str, r.len);
+      break;
+    case REDIS_REPLY_ERROR:
+      out.kind = RedisReply::Kind::kError;
+      out.text.assign(r.str, r.len);
+      break;
+    case REDIS_REPLY_ARRAY:
+      out.kind = RedisReply::Kind::kList;
+      out.list.reserve(r.elements);
+      for (size_t i = 0; i < r.elements; ++i) out.list.push_back(Convert(*r.element[i]));
+      break;
+    default:
+      break;
+  }
+  return out;
+}
+
+Result<redisContext*> Dial(const std::string& address, timeval limit) {
+  if (address.starts_with(kUnix)) {
+    const std::string path = address.substr(kUnix.size());
+    if (path.size() >= sizeof(sockaddr_un::sun_path)) {
+      return Error{Code::kInvalid,
+                   "the socket path " + path + " has " + std::to_string(path.size()) +
+                       " bytes, 107 are allowed; set KEVOLVE_HOME to a shorter path"};
+    }
+    return redisConnectUnixWithTimeout(path.c_str(), limit);
+  }
+  if (address.starts_with(kTcp)) {
+    const std::string rest = address.substr(kTcp.size());
+    const size_t colon = rest.rfind(':');
+    int port = 6379;
+    if (colon != std::string::npos) {
+      const char* end = rest.data() + rest.size();
+      const auto [p, e] = std::from_chars(rest.data() + colon + 1, end, port);
+      if (e != std::errc() || p != end || port < 1 || port > 65535) {
+        return Error{Code::kInvalid, "'" + address + "' has no valid port; write tcp://host:port"};
+      }
+    }
+    return redisConnectWithTimeout(rest.substr(0, colon).c_str(), port, limit);
+  }
+  return Error{
+      Code::kInvalid,
+      "'" + address + "' is no Redis address; write unix:/path/redis.sock or tcp://host:port"};
+}
+
+}  // namespace
+
+Error ErrorOf(const RedisReply& reply) {
+  const std::string& text = reply.text;
+  const auto has = [&](const char* what) { return text.find(what) != std::string::npos; };
+  if (has("No space left") || text.starts_with("MISCONF")) {
+    return {Code::kDiskFull,
+            "Redis cannot write its file: " + text + "; make space on its disk and resume the run"};
+  }
+  if (has("CONFLICT") || has("equal or smaller than the target stream top item")) {
+    return {Code::kConflict, "another engine has written to this run: " + text};
+  }
+  if (text.starts_with("OOM")) {
+    return {Code::kUnavailable, "Redis is at its memory limit: " + text + "; raise maxmemory"};
+  }
+  if (text.starts_with("LOADING") || text.starts_with("BUSY"))
+    return {Code::kUnavailable, "Redis: " + text};
+  if (text.starts_with("WRONGTYPE")) return {Code::kCorrupt, "Redis: " + text};
+  if (text.starts_with("NOAUTH") || text.starts_with("NOPERM"))
+    return {Code::kPermission, "Redis: " + text};
+  return {Code::kInternal, "Redis: " + text};
+}
+
+Result<RedisConnection> RedisConnection::Open(const std::string& address,
+                                              std::chrono::milliseconds timeout) {
+  const timeval limit{static_cast<time_t>(timeout.count() / 1000),
+                      static_cast<suseconds_t>(timeout.count() % 1000 * 1000)};
+  Result<redisContext*> dialled = Dial(address, limit);
+  if (!dialled) return dialled.error();
+  redisContext* context = *dialled;
+  if (context == nullptr) return Error{Code::kInternal, "no memory for a connection to Redis"};
+  if (context->err != 0) {
+    Error error{Code::kUnavailable,
+                "cannot connect to Redis at " + address + ": " + context->errstr};
+    redisFree(context);
+    return error;
+  }
+  // Connected while blocking (with the limit); everything after that must not block.
+  fcntl(context->fd, F_SETFL, fcntl(context->fd, F_GETFL) | O_NONBLOCK);
+  fcntl(context->fd, F_SETFD, FD_CLOEXEC);
+  context->flags &= ~REDIS_BLOCK;
+  return RedisConnection(context, address);
+}
+
+RedisConnection::RedisConnection(redisContext* context, std::string address)
+    : context_(context), address_(std::move(address)) {}
+RedisConnection::RedisConnection(RedisConnection&& other) noexcept
+    : context_(std::exchange(other.context_, nullptr)),
+      address_(std::move(other.address_)),
+      why_(std::move(other.why_)),
+      lost_(other.lost_),
+      wants_write_(other.wants_write_) {}
+RedisConnection& RedisConnection::operator=(RedisConnection&& other) noexcept {
+  std::swap(context_, other.context_);
+  std::swap(address_, other.address_);
+  std::swap(why_, other.why_);
+  std::swap(lost_, other.lost_);
+  std::swap(wants_write_, other.wants_write_);
+  return *this;
+}
+RedisConnection::~RedisConnection() {
+  if (context_ != nullptr) redisFree(context_);
+}
+
+int RedisConnection::descriptor() const { return lost_ ? -1 : context_->fd; }
+
+void RedisConnection::Lose(const std::string& why) {
+  if (lost_) return;
+  lost_ = true;
+  wants_write_ = false;
+  why_ = why;
+}
+
+Error RedisConnection::Lost() const {
+  return {Code::kUnavailable,
+          "the connection to Redis at " + address_ + " was lost (" + why_ + ")"};
+}
+
+void RedisConnection::Append(const std::vector<std::string_view>& words) {
+  if (lost_) return;
+  std::vector<const char*> data;
+  std::vector<size_t> sizes;
+  data.reserve(words.size());
+  sizes.reserve(words.size());
+  for (const std::string_view word : words) {
+    data.push_back(word.data() == nullptr ? "" : word.data());
+    sizes.push_back(word.size());
+  }
+  if (redisAppendCommandArgv(context_, static_cast<int>(words.size()), data.data(), sizes.data()) !=
+      REDIS_OK) {
+    Lose(context_->errstr);
+  }
+  wants_write_ = !lost_;
+}
+
+bool RedisConnection::PumpOut() {
+  if (lost_) return false;
+  int done = 0;
+  if (redisBufferWrite(context_, &done) != REDIS_OK) {
+    Lose(context_->errstr);
+    return false;
+  }
+  wants_write_ = done == 0;
+  return true;
+}
+
+bool RedisConnection::Pump() {
+  if (!PumpOut()) return false;
+  for (;;) {
+    // hiredis reads 16 KiB at a time and does not say whether anything came; its buffer does.
+    const size_t before = context_->reader->len;
+    if (redisBufferRead(context_) != REDIS_OK) {
+      Lose(context_->errstr);
+      return false;
+    }
+    if (context_->reader->len == before) return true;
+  }
+}
+
+std::optional<RedisReply> RedisConnection::Next() {
+  if (context_->err != 0 && !lost_) Lose(context_->errstr);
+  void* raw = nullptr;
+  if (redisGetReplyFromReader(context_, &raw) != REDIS_OK) {
+    Lose(context_->errstr);
+    return std::nullopt;
+  }
+  if (raw == nullptr) return std::nullopt;
+  RedisReply reply = Convert(*static_cast<redisReply*>(raw));
+  freeReplyObject(raw);
+  return reply;
+}
+
+Result<RedisReply> RedisConnection::Call(const std::vector<std::string_view>& words) {
+  Append(words);
+  for (;;) {
+    const bool alive = Pump();
+    if (std::optional<RedisReply> reply = Next()) {
+      if (reply->kind == RedisReply::Kind::kError) return ErrorOf(*reply);
+      return std::move(*reply);
+    }
+    if (!alive) return Lost();
+    pollfd item{context_->fd, static_cast<short>(POLLIN | (wants_write_ ? POLLOUT : 0)), 0};
+    poll(&item, 1, 1000);
+  }
+}
+
+}  // namespace kev

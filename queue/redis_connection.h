@@ -1,0 +1,72 @@
+// RedisConnection: a pipelined, non-blocking connection to one Redis server (hiredis), and the
+// replies as plain values.
+//
+// Threads: one. Errors: once the connection is lost it stays lost; make a new one. hiredis.h stays
+// in the .cc file.
+#ifndef KEV_QUEUE_REDIS_CONNECTION_H_
+#define KEV_QUEUE_REDIS_CONNECTION_H_
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/core/result.h"
+
+struct redisContext;
+
+namespace kev {
+
+struct RedisReply {
+  enum class Kind { kNil, kInteger, kText, kList, kError } kind = Kind::kNil;
+  int64_t integer = 0;
+  std::string text;  // kText, kError
+  std::vector<RedisReply> list;
+};
+
+// What an error reply means: kDiskFull, kConflict (a commit's checks), kUnavailable (loading, out
+// of memory), kInternal.
+Error ErrorOf(const RedisReply& reply);
+
+class RedisConnection {
+ public:
+  // `address`: "unix:/path" or "tcp://host:port".
+  static Result<RedisConnection> Open(const std::string& address,
+                                      std::chrono::milliseconds timeout);
+  RedisConnection(RedisConnection&&) noexcept;
+  RedisConnection& operator=(RedisConnection&&) noexcept;
+  ~RedisConnection();
+
+  void Append(const std::vector<std::string_view>& words);
+  // Moves bytes both ways as far as the socket takes and gives them, without waiting. False: the
+  // connection is lost.
+  bool Pump();
+  bool PumpOut();
+  // Next reply that has arrived whole.
+  std::optional<RedisReply> Next();
+  // Sends one command and waits for its reply. REQUIRES: nothing is outstanding.
+  Result<RedisReply> Call(const std::vector<std::string_view>& words);
+
+  bool lost() const { return lost_; }
+  const std::string& why() const { return why_; }
+  const std::string& address() const { return address_; }
+  int descriptor() const;
+  bool wants_write() const { return wants_write_; }
+  Error Lost() const;
+
+ private:
+  RedisConnection(redisContext* context, std::string address);
+  void Lose(const std::string& why);
+  redisContext* context_;
+  std::string address_;
+  std::string why_;
+  bool lost_ = false;
+  bool wants_write_ = false;
+};
+
+}  // namespace kev
+
+#endif  // KEV_QUEUE_REDIS_CONNECTION_H_

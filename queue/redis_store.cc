@@ -1,0 +1,377 @@
+#include "queue/redis_store.h"
+
+#include <charconv>
+#include <deque>
+#include <unordered_set>
+#include <utility>
+
+#include "queue/redis_connection.h"
+
+namespace kev {
+namespace {
+
+// Checks first, then XADD (which refuses an id that is not above the last one), then the
+// projections. There is no rollback in Lua: whatever can fail comes before the first write that
+// matters.
+constexpr std::string_view kCommitScript = R"lua(
+if (redis.call('GET', KEYS[1]) or '0') ~= ARGV[1] then
+  return redis.error_reply('CONFLICT epoch is ' .. (redis.call('GET', KEYS[1]) or '0') .. ', not ' .. ARGV[1])
+end
+local top = redis.call('XREVRANGE', KEYS[2], '+', '-', 'COUNT', 1)
+local seq = '0'
+if #top > 0 then seq = string.match(top[1][1], '^%d+') end
+if seq ~= ARGV[2] then
+  return redis.error_reply('CONFLICT last seq is ' .. seq .. ', not ' .. ARGV[2])
+end
+redis.call('XADD', KEYS[2], ARGV[3] .. '-0', 'body', ARGV[4], 'digest', ARGV[5], 'what', ARGV[6])
+local a = 7
+for k = 3, #KEYS do
+  local n = tonumber(ARGV[a])
+  if n > 0 then redis.call('HSET', KEYS[k], unpack(ARGV, a + 1, a + n)) end
+  a = a + 1 + n
+end
+return 'OK'
+)lua";
+
+constexpr size_t kPage = 1000;           // log entries per XRANGE
+constexpr size_t kKnownBlobs = 1 << 20;  // names remembered so that a blob is written once
+
+std::string Key(const std::string& run, std::string_view rest) {
+  std::string key = "kev:{";
+  key += run;
+  key += "}:";
+  key += rest;
+  return key;
+}
+std::string BlobKey(const std::string& sha256) { return "kev:blob:" + sha256; }
+
+Result<LogEntry> EntryFrom(RedisReply& reply) {
+  const Error corrupt{Code::kCorrupt,
+                      "an entry of the event log in Redis does not have the fields it must have"};
+  if (reply.list.size() != 2) return corrupt;
+  LogEntry entry;
+  const std::string& id = reply.list[0].text;
+  const auto [end, error] = std::from_chars(id.data(), id.data() + id.size(), entry.last_seq);
+  if (error != std::errc() || end == id.data() + id.size() || *end != '-') return corrupt;
+  std::vector<RedisReply>& fields = reply.list[1].list;
+  for (size_t i = 0; i + 1 < fields.size(); i += 2) {
+    if (fields[i].text == "body")
+      entry.body = std::move(fields[i + 1].text);
+    else if (fields[i].text == "digest")
+      entry.digest = std::move(fields[i + 1].text);
+    else if (fields[i].text == "what")
+      entry.what = std::move(fields[i + 1].text);
+  }
+  if (entry.body.empty()) return corrupt;
+  return entry;
+}
+
+class Pipelined final : public RedisStore {
+ public:
+  explicit Pipelined(RedisConnection connection) : connection_(std::move(connection)) {}
+  Status LoadScript() {
+    Result<RedisReply> sha = connection_.Call({"SCRIPT", "LOAD", kCommitScript});
+    if (!sha) return sha.error();
+    script_ = sha->text;
+    return {};
+  }
+
+  uint64_t Submit(Commit commit) override;
+  uint64_t ReadBlob(const std::string& sha256) override;
+  uint64_t ReadLog(const std::string& run, uint64_t from_seq, uint64_t to_seq) override;
+  std::vector<Completion> Poll() override;
+  int Descriptor() const override { return connection_.descriptor(); }
+  bool WantsWrite() const override { return connection_.wants_write(); }
+
+  Result<uint64_t> TakeEpoch(const std::string& run) override;
+  Result<std::vector<LogEntry>> WholeLog(const std::string& run) override;
+  Result<std::string> Blob(const std::string& sha256) override;
+  Status PutBlob(const BlobRef& ref, const std::string& bytes) override;
+  Status Ping() override {
+    Result<RedisReply> pong = connection_.Call({"PING"});
+    return pong ? Status() : Status(pong.error());
+  }
+
+ private:
+  struct Operation {
+    enum class Kind { kCommit, kBlob, kLog } kind = Kind::kCommit;
+    Completion completion;
+    Commit commit;
+    std::string run, sha256;
+    uint64_t from = 0, to = 0;
+    bool done = false;
+    bool again = false;  // the server had forgotten the script
+  };
+  enum class Role { kPutBlob, kCommit, kRead, kScript };
+  struct Expected {
+    Role role;
+    uint64_t ticket;
+    std::string sha256;  // kPutBlob
+  };
+
+  Operation& Begin(Operation::Kind kind);
+  Operation& At(uint64_t ticket) {
+    return operations_[ticket - operations_.front().completion.ticket];
+  }
+  void Issue(Operation& operation);
+  void IssueCommit(Operation& operation);
+  void IssueRead(Operation& operation);
+  void Absorb(RedisReply reply);
+  void AbsorbRead(Operation& operation, RedisReply& reply);
+  void FailAll();
+
+  RedisConnection connection_;
+  std::string script_;
+  uint64_t last_ticket_ = 0;
+  std::deque<Operation> operations_;  // by ticket, without gaps
+  std::deque<Expected> expected_;     // replies on their way
+  bool stalled_ =
+      false;  // NOSCRIPT: nothing new leaves until all replies are in, so that order holds
+  std::unordered_set<std::string> known_;
+};
+
+Pipelined::Operation& Pipelined::Begin(Operation::Kind kind) {
+  Operation& op = operations_.emplace_back();
+  op.kind = kind;
+  op.completion.ticket = ++last_ticket_;
+  return op;
+}
+
+uint64_t Pipelined::Submit(Commit commit) {
+  Operation& op = Begin(Operation::Kind::kCommit);
+  op.commit = std::move(commit);
+  Issue(op);
+  return op.completion.ticket;
+}
+
+uint64_t Pipelined::ReadBlob(const std::string& sha256) {
+  Operation& op = Begin(Operation::Kind::kBlob);
+  op.sha256 = sha256;
+  Issue(op);
+  return op.completion.ticket;
+}
+
+uint64_t Pipelined::ReadLog(const std::string& run, uint64_t from_seq, uint64_t to_seq) {
+  Operation& op = Begin(Operation::Kind::kLog);
+  op.run = run;
+  op.from = from_seq;
+  op.to = to_seq;
+  Issue(op);
+  return op.completion.ticket;
+}
+
+void Pipelined::Issue(Operation& op) {
+  if (stalled_) {
+    op.again = true;
+    return;
+  }
+  if (op.kind == Operation::Kind::kCommit)
+    IssueCommit(op);
+  else
+    IssueRead(op);
+  connection_.PumpOut();
+}
+
+void Pipelined::IssueCommit(Operation& op) {
+  const Commit& c = op.commit;
+  for (const auto& [ref, bytes] : c.blobs) {
+    if (known_.contains(ref.sha256)) continue;
+    const std::string key = BlobKey(ref.sha256);
+    connection_.Append({"SET", key, bytes});
+    expected_.push_back({Role::kPutBlob, op.completion.ticket, ref.sha256});
+  }
+  std::vector<std::string> keys{Key(c.run, "epoch"), Key(c.run, "log")};
+  std::deque<std::string> numbers{std::to_string(c.epoch), std::to_string(c.expected_seq),
+                                  std::to_string(c.last_seq)};
+  for (const Projection& p : c.projections) keys.push_back(Key(c.run, p.key));
+  const std::string count = std::to_string(keys.size());
+  std::vector<std::string_view> words{"EVALSHA", script_, count};
+  words.insert(words.end(), keys.begin(), keys.end());
+  words.insert(words.end(), {numbers[0], numbers[1], numbers[2], c.body, c.digest, c.what});
+  for (const Projection& p : c.projections) {
+    words.push_back(numbers.emplace_back(std::to_string(2 * p.fields.size())));
+    for (const auto& [field, value] : p.fields) {
+      words.push_back(field);
+      words.push_back(value);
+    }
+  }
+  connection_.Append(words);
+  expected_.push_back({Role::kCommit, op.completion.ticket, {}});
+}
+
+void Pipelined::IssueRead(Operation& op) {
+  if (op.kind == Operation::Kind::kBlob) {
+    const std::string key = BlobKey(op.sha256);
+    connection_.Append({"GET", key});
+  } else {
+    const std::string key = Key(op.run, "log"), from = std::to_string(op.from),
+                      to = std::to_string(op.to);
+    const std::string page = std::to_string(kPage);
+    connection_.Append({"XRANGE", key, from, to, "COUNT", page});
+  }
+  expected_.push_back({Role::kRead, op.completion.ticket, {}});
+}
+
+std::vector<Completion> Pipelined::Poll() {
+  connection_.Pump();
+  while (!expected_.empty()) {
+    std::optional<RedisReply> reply = connection_.Next();
+    if (!reply) break;
+    Absorb(std::move(*reply));
+  }
+  if (connection_.lost()) FailAll();
+  if (stalled_ && expected_.empty()) {
+    stalled_ = false;
+    connection_.Append({"SCRIPT", "LOAD", kCommitScript});
+    expected_.push_back({Role::kScript, 0, {}});
+    for (Operation& op : operations_) {
+      if (std::exchange(op.again, false)) Issue(op);
+    }
+  }
+  connection_.PumpOut();
+  std::vector<Completion> out;
+  while (!operations_.empty() && operations_.front().done) {
+    out.push_back(std::move(operations_.front().completion));
+    operations_.pop_front();
+  }
+  return out;
+}
+
+void Pipelined::Absorb(RedisReply reply) {
+  const Expected expected = std::move(expected_.front());
+  expected_.pop_front();
+  const bool error = reply.kind == RedisReply::Kind::kError;
+  if (expected.role == Role::kScript) return;
+  Operation& op = At(expected.ticket);
+  if (expected.role == Role::kPutBlob) {
+    if (error) {
+      op.completion.status = ErrorOf(reply);
+    } else {
+      if (known_.size() >= kKnownBlobs) known_.clear();
+      known_.insert(expected.sha256);
+    }
+    return;
+  }
+  if (expected.role == Role::kRead) return AbsorbRead(op, reply);
+  if (error && reply.text.starts_with("NOSCRIPT")) {
+    stalled_ = true;
+    op.again = true;
+    return;
+  }
+  if (error) op.completion.status = ErrorOf(reply);
+  op.done = true;
+  op.commit = {};
+}
+
+void Pipelined::AbsorbRead(Operation& op, RedisReply& reply) {
+  op.done = true;
+  if (reply.kind == RedisReply::Kind::kError) {
+    op.completion.status = ErrorOf(reply);
+    return;
+  }
+  if (op.kind == Operation::Kind::kBlob) {
+    if (reply.kind == RedisReply::Kind::kNil) {
+      op.completion.status =
+          Error{Code::kNotFound, "there is no blob " + op.sha256 + " in the store"};
+    } else {
+      op.completion.data.push_back(std::move(reply.text));
+    }
+    return;
+  }
+  for (RedisReply& raw : reply.list) {
+    Result<LogEntry> entry = EntryFrom(raw);
+    if (!entry) {
+      op.completion.status = entry.error();
+      return;
+    }
+    op.from = entry->last_seq + 1;
+    op.completion.data.push_back(std::move(entry->body));
+  }
+  if (reply.list.size() == kPage && op.from <= op.to) {
+    op.done = false;
+    Issue(op);
+  }
+}
+
+void Pipelined::FailAll() {
+  expected_.clear();
+  stalled_ = false;
+  for (Operation& op : operations_) {
+    if (op.done) continue;
+    op.done = true;
+    op.again = false;
+    op.completion.data.clear();
+    op.completion.status = connection_.Lost();
+  }
+}
+
+// Epochs must survive a power cut whatever the durability class is, since a repeated epoch would
+// void the fence: the server is set to fsync each write while it is taken. A server that does not
+// allow CONFIG keeps its own setting.
+Result<uint64_t> Pipelined::TakeEpoch(const std::string& run) {
+  std::string before;
+  const Result<RedisReply> policy = connection_.Call({"CONFIG", "GET", "appendfsync"});
+  if (policy && policy->list.size() == 2 && policy->list[1].text != "always") {
+    before = policy->list[1].text;
+    if (!connection_.Call({"CONFIG", "SET", "appendfsync", "always"})) before.clear();
+  }
+  const std::string key = Key(run, "epoch");
+  Result<RedisReply> epoch = connection_.Call({"INCR", key});
+  if (epoch) {
+    const Result<RedisReply> added = connection_.Call({"SADD", "kev:runs", run});
+    if (!added) return added.error();
+  }
+  if (!before.empty()) {
+    const Result<RedisReply> restored = connection_.Call({"CONFIG", "SET", "appendfsync", before});
+    if (!restored) return restored.error();
+  }
+  if (!epoch) return epoch.error();
+  return static_cast<uint64_t>(epoch->integer);
+}
+
+Result<std::vector<LogEntry>> Pipelined::WholeLog(const std::string& run) {
+  std::vector<LogEntry> log;
+  const std::string key = Key(run, "log"), page = std::to_string(kPage);
+  std::string from = "-";
+  for (;;) {
+    Result<RedisReply> reply = connection_.Call({"XRANGE", key, from, "+", "COUNT", page});
+    if (!reply) return reply.error();
+    for (RedisReply& raw : reply->list) {
+      Result<LogEntry> entry = EntryFrom(raw);
+      if (!entry) return entry.error();
+      log.push_back(std::move(*entry));
+    }
+    if (reply->list.size() < kPage) return log;
+    from = std::to_string(log.back().last_seq + 1);
+  }
+}
+
+Result<std::string> Pipelined::Blob(const std::string& sha256) {
+  const std::string key = BlobKey(sha256);
+  Result<RedisReply> reply = connection_.Call({"GET", key});
+  if (!reply) return reply.error();
+  if (reply->kind == RedisReply::Kind::kNil) {
+    return Error{Code::kNotFound, "there is no blob " + sha256 + " in the store"};
+  }
+  return std::move(reply->text);
+}
+
+Status Pipelined::PutBlob(const BlobRef& ref, const std::string& bytes) {
+  const std::string key = BlobKey(ref.sha256);
+  Result<RedisReply> reply = connection_.Call({"SET", key, bytes});
+  if (!reply) return reply.error();
+  known_.insert(ref.sha256);
+  return {};
+}
+
+}  // namespace
+
+Result<std::unique_ptr<RedisStore>> RedisStore::Connect(const std::string& address) {
+  Result<RedisConnection> connection = RedisConnection::Open(address, std::chrono::seconds(10));
+  if (!connection) return connection.error();
+  auto store = std::make_unique<Pipelined>(std::move(*connection));
+  if (Status s = store->LoadScript(); !s.ok()) return s.error();
+  return std::unique_ptr<RedisStore>(std::move(store));
+}
+
+}  // namespace kev

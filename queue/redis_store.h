@@ -1,0 +1,35 @@
+// RedisStore: the Store over Redis (hiredis, non-blocking, pipelined), and the reads that tools
+// need.
+//
+// Keys: kev:{RUN}:log (stream, id = last seq of the group; fields body, digest, what),
+// kev:{RUN}:run and kev:{RUN}:cand:<n> (hashes of text), kev:{RUN}:epoch, kev:blob:<sha256>,
+// kev:runs (set). One short Lua script commits. Threads: one. Errors: kUnavailable when the server
+// is gone, kConflict when another epoch or sequence is there.
+#ifndef KEV_QUEUE_REDIS_STORE_H_
+#define KEV_QUEUE_REDIS_STORE_H_
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/host/store.h"
+#include "queue/archive.h"
+
+namespace kev {
+
+class RedisStore : public Store {
+ public:
+  // `address`: "unix:/path/redis.sock" or "tcp://host:port".
+  static Result<std::unique_ptr<RedisStore>> Connect(const std::string& address);
+
+  // Blocking calls, for start, recovery and tools. REQUIRES: nothing submitted is outstanding.
+  virtual Result<uint64_t> TakeEpoch(const std::string& run) = 0;  // max(stored, …) + 1, durable
+  virtual Result<std::vector<LogEntry>> WholeLog(const std::string& run) = 0;
+  virtual Result<std::string> Blob(const std::string& sha256) = 0;
+  virtual Status PutBlob(const BlobRef& ref, const std::string& bytes) = 0;
+  virtual Status Ping() = 0;
+};
+
+}  // namespace kev
+
+#endif  // KEV_QUEUE_REDIS_STORE_H_

@@ -1,0 +1,26 @@
+// What became of something that the runner process was asked to do. Outcomes are data; an Error is
+// kept for what stops the judge itself. Threads: plain values.
+#ifndef KEV_RUNNERS_HARNESS_OUTCOME_H_
+#define KEV_RUNNERS_HARNESS_OUTCOME_H_
+
+#include <string>
+
+namespace kev {
+
+struct Outcome {
+  enum class Kind {
+    kOk,
+    kCrashed,    // a signal, or it ended its own process
+    kTimeout,    // the judge's deadline
+    kResources,  // memory or CPU limit
+    kUnusable,   // cannot be loaded, or has no such function
+    kCheated,    // forged a reply, or claims less time than it took
+    kBroken,     // not the kernel's fault: the runner process could not be set up
+  } kind = Kind::kOk;
+  std::string message;  // one line; "" when ok
+  bool ok() const { return kind == Kind::kOk; }
+};
+
+}  // namespace kev
+
+#endif  // KEV_RUNNERS_HARNESS_OUTCOME_H_

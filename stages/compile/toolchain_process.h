@@ -1,0 +1,46 @@
+// Runs one program of the toolchain as a bounded child: own session and process group, limits,
+// deadline, clean environment, lower priority; its output (standard output and error together) is
+// kept with its head and tail.
+//
+// The whole group is killed when the deadline passes, when the job is cancelled and when the
+// program has ended. Threads: any number at a time. Errors: only what keeps the child from being
+// started; how it ended is data.
+#ifndef KEV_STAGES_COMPILE_TOOLCHAIN_PROCESS_H_
+#define KEV_STAGES_COMPILE_TOOLCHAIN_PROCESS_H_
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "engine/core/result.h"
+
+namespace kev {
+
+struct ProcessLimits {
+  std::chrono::milliseconds deadline{60'000};
+  uint64_t address_space_bytes = 4ull << 30;
+  uint64_t file_bytes = 256ull << 20;
+  size_t output_bytes = 64 << 10;
+};
+
+struct ProcessOutcome {
+  enum class End { kExited, kSignalled, kDeadline, kCancelled } end = End::kExited;
+  int status = 0;      // exit status or signal
+  std::string output;  // with a line in the middle that says how much was left out
+  double seconds = 0;
+  bool Succeeded() const { return end == End::kExited && status == 0; }
+};
+
+// Absolute path of `program` as the shell would find it in PATH. Error kNotFound.
+Result<std::string> FindProgram(const std::string& program);
+
+// Runs argv (argv[0] is a path) in `folder`. `cancelled` may be null.
+Result<ProcessOutcome> RunToolchain(const std::vector<std::string>& argv, const std::string& folder,
+                                    const ProcessLimits& limits,
+                                    const std::atomic<bool>* cancelled);
+
+}  // namespace kev
+
+#endif  // KEV_STAGES_COMPILE_TOOLCHAIN_PROCESS_H_

@@ -1,0 +1,252 @@
+#include "stages/profile/profile.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+
+#include "configs/units.h"
+#include "runners/measurement/core_lock.h"
+#include "runners/measurement/measure.h"
+#include "stages/profile/arena.h"
+#include "stages/profile/strongest.h"
+#include "stages/profile/summary.h"
+#include "stages/verify/cases.h"
+#include "stages/verify/judging.h"
+
+namespace kev {
+namespace {
+
+using Clock = RunnerProcess::Clock;
+
+constexpr uint32_t kScreenLaunches = 3;
+constexpr uint32_t kFinalLaunches = 7;  // the exact interval needs 6
+// Further baselines are for information: few launches, and one where they are far behind.
+constexpr uint32_t kOtherLaunches = 3;
+constexpr double kFarBehind = 3;
+
+double Milliseconds(Clock::duration d) {
+  return std::chrono::duration<double, std::milli>(d).count();
+}
+
+// `give_up`: a multiple of the strongest baseline's time, or a duration of one call. Infinite when
+// not given.
+struct GiveUp {
+  double multiple = HUGE_VAL;
+  double call_ns = HUGE_VAL;
+};
+GiveUp GiveUpFrom(const std::string& text) {
+  GiveUp rule;
+  if (text.ends_with('x')) {
+    rule.multiple = ParseNumber(text.substr(0, text.size() - 1)).value_or(HUGE_VAL);
+  } else if (const std::optional<uint64_t> ms = ParseDurationMs(text)) {
+    rule.call_ns = static_cast<double>(*ms) * 1e6;
+  }
+  return rule;
+}
+
+class Profiling {
+ public:
+  Profiling(const Job& job, StageContext& context, const Task& task, const Target& target)
+      : job_(job), context_(context), task_(task), target_(target), begin_(Clock::now()) {
+    contest_.final = job.settings["rigor"].AsString() == "final";
+  }
+
+  JobResult Run() {
+    Result<std::shared_ptr<const Arena>> arena = ArenaFor(job_, task_, contest_.final);
+    if (!arena.ok()) return Failed(FailureClass::kTaskBroken, arena.error().message);
+    arena_ = *arena;
+    if (arena_->visible == 0) {
+      return Failed(FailureClass::kTaskBroken, "task " + task_.name + " has no visible workload");
+    }
+    Result<int> core = TimingCore(target_.cores);
+    if (!core.ok()) return Failed(FailureClass::kTaskBroken, core.error().message);
+    if (Status ready = FetchAll(); !ready.ok()) return Failed(ready.error());
+    if (baselines_.empty())
+      return Failed(FailureClass::kTaskBroken, "task " + task_.name + " has no usable baseline");
+
+    Result<CoreLock> held = CoreLock::Take(*core, context_.Cancelled());
+    if (!held.ok()) {
+      return context_.Cancelled().load() ? Refused(Verdict::kCancelled, "cancelled")
+                                         : Failed(held.error());
+    }
+    const Clock::time_point held_since = Clock::now();
+    JobResult result = RunOn(*core);
+    result.usage.device_ms = Milliseconds(Clock::now() - held_since);
+    result.usage.wall_ms = Milliseconds(Clock::now() - begin_);
+    if (!result.failure.has_value() && result.verdict != Verdict::kOk) {
+      for (const char* name : {"speedup", "speedup_low", "speedup_high"})
+        result.facts.Set(name, 0.0);
+      result.facts.Set("fidelity", contest_.final ? "final" : "screen");
+    }
+    return result;
+  }
+
+ private:
+  Result<Contestant> Fetched(const Artefact& artefact) {
+    Result<std::string> bytes = context_.Fetch(artefact.blob);
+    if (!bytes.ok()) return bytes.error();
+    return Contestant{artefact.role, artefact.name, std::move(*bytes), SymbolOf(artefact, task_),
+                      0};
+  }
+
+  Status FetchAll() {
+    bool has_candidate = false;
+    for (const Artefact& artefact : job_.artefacts) {
+      if (artefact.role != "candidate" && artefact.role != "baseline" &&
+          artefact.role != "incumbent")
+        continue;
+      Result<Contestant> contestant = Fetched(artefact);
+      if (!contestant.ok()) return contestant.error();
+      if (artefact.role == "baseline")
+        baselines_.push_back(std::move(*contestant));
+      else if (artefact.role == "incumbent")
+        incumbent_ = std::move(*contestant);
+      else if (!std::exchange(has_candidate, true))
+        candidate_ = std::move(*contestant);
+    }
+    if (has_candidate) return {};
+    return Error{Code::kInvalid, "profile job " + job_.label + " has no candidate"};
+  }
+
+  JobResult RunOn(int core) {
+    MeasureOptions options;
+    options.core = core;
+    options.folder = context_.Scratch();
+    options.environment = RunEnvironment(task_, target_.environment);
+    options.seed = job_.seed;
+    options.stream = job_.label;
+    options.cancelled = &context_.Cancelled();
+    if (job_.running_limit_ms > 0) {
+      options.deadline =
+          std::chrono::milliseconds(std::max<uint32_t>(job_.running_limit_ms / 2, 100));
+    }
+    options.turn_ns = 2e6;
+    options.most_samples = 9;
+
+    Result<Ranking> ranking =
+        RankBaselines(job_, baselines_, *arena_, options, context_.CacheFolder());
+    if (!ranking.ok()) return Failed(ranking.error());
+    if (ranking->refusal.has_value()) {
+      contest_.contestants = baselines_;
+      return FailedBaseline(*ranking->refusal);
+    }
+    if (context_.Cancelled().load()) return Refused(Verdict::kCancelled, "cancelled");
+    Enter(*ranking);
+
+    const auto launches = static_cast<uint32_t>(job_.settings["launches"].AsInt());
+    options.rounds = launches > 0 ? launches : contest_.final ? kFinalLaunches : kScreenLaunches;
+    if (contest_.final) {
+      options.turns = 2;
+      options.turn_ns = 5e6;
+      options.most_samples = 25;
+    }
+    const GiveUp give_up =
+        contest_.final ? GiveUp() : GiveUpFrom(job_.settings["give_up"].AsString());
+    const auto hopeless = [&](const Measurement& so_far) {
+      const double candidate = WeightedTimeNs(so_far, *arena_, contest_.candidate);
+      return candidate > give_up.multiple * WeightedTimeNs(so_far, *arena_, contest_.baseline) ||
+             candidate > give_up.call_ns;
+    };
+    Result<Measurement> measured = Measure(contest_.contestants, arena_->image, options, hopeless);
+    if (!measured.ok()) return Failed(measured.error());
+    return Judge(*measured);
+  }
+
+  void Enter(const Ranking& ranking) {
+    const double fastest = ranking.baselines.front().time_ns;
+    const auto baseline = [&](const std::string& name) {
+      return *std::find_if(baselines_.begin(), baselines_.end(),
+                           [&](const Contestant& c) { return c.name == name; });
+    };
+    std::vector<Contestant>& all = contest_.contestants;
+    all.push_back(baseline(ranking.baselines.front().name));
+    all.push_back(candidate_);
+    if (!contest_.final) return;
+    contest_.control = all.size();
+    all.push_back(all[contest_.baseline]);
+    all.back().role = "control";
+    if (!incumbent_.library.empty()) {
+      contest_.incumbent = all.size();
+      all.push_back(incumbent_);
+    }
+    for (size_t i = 1; i < ranking.baselines.size(); ++i) {
+      contest_.others.push_back(all.size());
+      all.push_back(baseline(ranking.baselines[i].name));
+      all.back().launches =
+          ranking.baselines[i].time_ns > kFarBehind * fastest ? 1 : kOtherLaunches;
+    }
+  }
+
+  JobResult Judge(const Measurement& measured) {
+    if (measured.cancelled) return Refused(Verdict::kCancelled, "cancelled");
+    if (measured.refusal.has_value()) {
+      const Refusal& refusal = *measured.refusal;
+      if (refusal.contestant != contest_.candidate) return FailedBaseline(refusal);
+      if (refusal.outcome.kind == Outcome::Kind::kBroken) {
+        return Failed(FailureClass::kInfrastructure, refusal.outcome.message);
+      }
+      const Workload& workload = arena_->workloads[refusal.call];
+      JobResult result =
+          Refused(VerdictOf(refusal.outcome.kind),
+                  (workload.held_out ? "held-out workload" : "workload " + workload.name) +
+                      std::string(": ") + refusal.outcome.message);
+      AttachOutput(refusal.output, refusal.error, &context_, &result);
+      return result;
+    }
+    JobResult result;
+    result.facts = FactsOf(measured, *arena_, task_, contest_);
+    AttachOutput(measured.outputs[contest_.candidate], measured.errors[contest_.candidate],
+                 &context_, &result);
+    result.blobs["samples"] = context_.Attach(SamplesBlob(measured, *arena_, contest_));
+    if (const std::string fault = TimedFault(measured, *arena_, task_, contest_); !fault.empty()) {
+      result.verdict = Verdict::kWrong;
+      result.message = fault;
+    } else if (const std::string why = Impossible(result.facts, *arena_, task_, target_);
+               !why.empty()) {
+      result.verdict = Verdict::kImpossible;
+      result.message = why;
+    } else {
+      char text[200];
+      std::snprintf(text, sizeof(text), "%.3g times as fast as %s [%.3g, %.3g], %lld launches%s",
+                    result.facts["speedup"].AsDouble(), result.facts["baseline"].AsString().c_str(),
+                    result.facts["speedup_low"].AsDouble(), result.facts["speedup_high"].AsDouble(),
+                    static_cast<long long>(result.facts["launches"].AsInt()),
+                    measured.stopped ? ", given up" : "");
+      result.message = text;
+    }
+    return result;
+  }
+
+  // A baseline was verified before the search and an incumbent measured before, so a candidate is
+  // not to blame.
+  JobResult FailedBaseline(const Refusal& refusal) const {
+    const Contestant& who = contest_.contestants[refusal.contestant];
+    const bool of_task = who.role != "incumbent" && refusal.outcome.kind != Outcome::Kind::kBroken;
+    return Failed(of_task ? FailureClass::kTaskBroken : FailureClass::kInfrastructure,
+                  who.role + " " + who.name + " cannot be measured: " + refusal.outcome.message);
+  }
+
+  const Job& job_;
+  StageContext& context_;
+  const Task& task_;
+  const Target& target_;
+  const Clock::time_point begin_;
+  std::shared_ptr<const Arena> arena_;
+  std::vector<Contestant> baselines_;
+  Contestant candidate_;
+  Contestant incumbent_;
+  Contest contest_;
+};
+
+}  // namespace
+
+JobResult HandleProfile(const Job& job, StageContext& context) {
+  Result<std::shared_ptr<const LoadedRun>> run = context.Run();
+  if (!run.ok()) return Failed(run.error());
+  const Target* target = TargetOf(**run, job);
+  if (target == nullptr)
+    return Failed(FailureClass::kTaskBroken, "the run has no target " + job.target);
+  return Profiling(job, context, (*run)->task, *target).Run();
+}
+
+}  // namespace kev

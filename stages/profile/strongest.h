@@ -1,0 +1,39 @@
+// Which of a task's baselines the headline speed-up is against: measured once per run, then fixed.
+//
+// The choice is kept in the cache folder under (run, baselines, target), so that every profile job
+// of the run compares with the same one. Threads: call it while holding the core. Errors: as
+// Measure; a baseline that fails is a refusal.
+#ifndef KEV_STAGES_PROFILE_STRONGEST_H_
+#define KEV_STAGES_PROFILE_STRONGEST_H_
+
+#include <string>
+#include <vector>
+
+#include "engine/core/job.h"
+#include "engine/core/result.h"
+#include "runners/measurement/measure.h"
+#include "stages/profile/arena.h"
+
+namespace kev {
+
+struct BaselineStrength {
+  std::string name;
+  double time_ns = 0;  // weighted geometric mean over the visible workloads
+};
+
+struct Ranking {
+  std::vector<BaselineStrength> baselines;  // strongest first
+  std::optional<Refusal> refusal;           // a baseline that could not be measured
+};
+
+// `baselines` are the contestants, in the job's order. REQUIRES: not empty.
+Result<Ranking> RankBaselines(const Job& job, const std::vector<Contestant>& baselines,
+                              const Arena& arena, MeasureOptions options,
+                              const std::string& cache_folder);
+
+// Weighted geometric mean over the visible workloads of a contestant's median time.
+double WeightedTimeNs(const Measurement& measurement, const Arena& arena, size_t contestant);
+
+}  // namespace kev
+
+#endif  // KEV_STAGES_PROFILE_STRONGEST_H_

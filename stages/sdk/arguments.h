@@ -1,0 +1,31 @@
+// The command line of a stage process. Threads: plain values. Errors: kInvalid with what is wrong
+// and the usage.
+#ifndef KEV_STAGES_SDK_ARGUMENTS_H_
+#define KEV_STAGES_SDK_ARGUMENTS_H_
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "engine/core/result.h"
+
+namespace kev {
+
+struct StageArguments {
+  std::string connect;
+  uint32_t slots = 1;
+  std::vector<int> cores;  // empty: as started
+  std::string home;        // --home, else $KEVOLVE_HOME, else ~/.local/state/kevolve
+  std::chrono::milliseconds engine_lost_grace{30000};
+  bool help = false;
+};
+
+Result<StageArguments> ParseStageArguments(const std::vector<std::string>& words);
+// "0,2-3" -> 0 2 3
+Result<std::vector<int>> ParseCores(const std::string& text);
+std::string StageUsage(const std::string& program);
+
+}  // namespace kev
+
+#endif  // KEV_STAGES_SDK_ARGUMENTS_H_

@@ -1,0 +1,77 @@
+// The closing measurement: what is claimed comes from samples taken after selection.
+#include <doctest/doctest.h>
+
+#include "tests/engine/support/driven_run.h"
+
+namespace kev::testing {
+namespace {
+
+Plan TwoCandidates() {
+  auto b = LinearPlan();
+  b.plan().budget.candidates = 2;
+  b.plan().in_flight = 1;
+  return b.plan();
+}
+
+// Plays until the claim is asked for; c1 measures 1.5, c2 measures 2.
+void PlayToClaim(DrivenRun& run) {
+  run.Play(
+      [](const Job& job) {
+        return GoodAnswer(job, [](const Job& j) { return j.candidate->name == "c1" ? 1.5 : 2.0; });
+      },
+      [&] { return run.core().phase() == Phase::kClaiming; });
+}
+
+TEST_CASE("the winner is measured once more and that measurement is the claim") {
+  DrivenRun run(TwoCandidates());
+  PlayToClaim(run);
+  REQUIRE(run.Labels() == std::vector<std::string>{"c2/confirm[1]#1"});
+  CHECK(run.First("confirm").job.settings["claim"].AsBool());
+  run.Answer("confirm", Measured(1.9));
+  CHECK(run.ended() == "candidates");
+  CHECK(run.core().ended()->status == "done");
+  CHECK(run.core().claim()["speedup"].AsDouble() == 1.9);
+  CHECK(run.core().best()->facts["speedup"].AsDouble() == 2.0);
+  CHECK(run.core().evaluated() == 2);
+}
+
+TEST_CASE("when the winner does not stand, the next best is measured") {
+  DrivenRun run(TwoCandidates());
+  PlayToClaim(run);
+  run.Answer("confirm", Verdicts(Verdict::kWrong, "held-out shape"));
+  CHECK(run.candidate(2).verdict == Verdict::kWrong);
+  CHECK(run.core().best()->candidate.number == 1);
+  REQUIRE(run.Labels() == std::vector<std::string>{"c1/confirm[2]#1"});
+  run.Answer("confirm", Measured(1.4));
+  CHECK(run.core().claim()["speedup"].AsDouble() == 1.4);
+}
+
+TEST_CASE("when no winner stands, the run ends without a best") {
+  DrivenRun run(TwoCandidates());
+  PlayToClaim(run);
+  run.Answer("confirm", Verdicts(Verdict::kWrong));
+  run.Answer("confirm", Verdicts(Verdict::kCrashed));
+  CHECK(run.ended() == "candidates");
+  CHECK_FALSE(run.core().best());
+  CHECK(run.core().claim().IsNull());
+}
+
+TEST_CASE("a closing measurement that the machine lost is tried again") {
+  DrivenRun run(TwoCandidates());
+  PlayToClaim(run);
+  run.Lose("confirm", AttemptLost::Reason::kWorkerDied, true, false);
+  CHECK(run.Labels() == std::vector<std::string>{"c2/confirm[1]#2"});
+}
+
+TEST_CASE("a closing measurement that cannot be had falls to the next best") {
+  auto plan = TwoCandidates();
+  plan.steps[3].retry.max = 0;
+  DrivenRun run(plan);
+  PlayToClaim(run);
+  run.Answer("confirm", Failed(FailureClass::kInfrastructure));
+  CHECK(run.candidate(2).verdict == Verdict::kPoison);
+  CHECK(run.Labels() == std::vector<std::string>{"c1/confirm[2]#1"});
+}
+
+}  // namespace
+}  // namespace kev::testing

@@ -1,0 +1,90 @@
+#include "tests/engine/support/host_rig.h"
+
+#include <stdexcept>
+#include <utility>
+
+#include "tests/engine/support/canonical_reader.h"
+#include "tests/engine/support/plans.h"
+
+namespace kev::testing {
+
+HostRig::HostRig(Plan plan, Value secret) : plan_(std::move(plan)), secret_(std::move(secret)) {
+  core = std::make_unique<RunCore>("run");
+  Begin(1, 0);
+  host->Post(RunSubmitted{plan_, Value()});
+}
+
+void HostRig::Begin(uint64_t epoch, int64_t run_time_ms) {
+  HostOptions options;
+  options.run = "run";
+  options.epoch = epoch;
+  options.run_time_ms = run_time_ms;
+  options.secret = secret_;
+  transport = std::make_unique<FakeTransport>();
+  store.ForgetAnswers();
+  store.SetEpoch(epoch);
+  host = std::make_unique<Host>(options, core.get(), transport.get(), &store, &clock);
+}
+
+void HostRig::Restart() {
+  host.reset();
+  core = std::make_unique<RunCore>(Refold());
+  core->TakeChanged();
+  Begin(++epoch_, core->run_time_ms());
+  if (core->last_seq() == 0) host->Post(RunSubmitted{plan_, Value()});
+  host->PostRestart(kDecisionVersion);
+}
+
+RunCore HostRig::Refold() const {
+  RunCore folded("run");
+  for (const FakeStore::Entry& entry : store.log("run")) {
+    const auto value = ReadCanonical(entry.body);
+    if (!value) throw std::runtime_error("a log entry cannot be read");
+    const Result<EventGroup> group = EventGroupFrom(*value);
+    if (!group) throw std::runtime_error(group.error().message);
+    if (RunCore::DigestCommands(folded.Apply(*group)).Hex() != entry.digest) {
+      throw std::runtime_error("refolding seq " + std::to_string(entry.last_seq) +
+                               " gives other commands");
+    }
+  }
+  return folded;
+}
+
+void HostRig::Settle() {
+  for (int i = 0; host->Turn(); ++i) {
+    if (i > 10000) throw std::runtime_error("the host does not settle");
+  }
+}
+
+SessionId HostRig::Connect(const std::vector<std::string>& stages, uint32_t slots) {
+  Hello hello;
+  hello.worker = "host:1";
+  hello.stages = stages;
+  hello.slots = slots;
+  hello.host = "host";
+  return Connect(std::move(hello));
+}
+
+SessionId HostRig::Connect(Hello hello) {
+  const SessionId session = transport->Connect(std::move(hello));
+  Settle();
+  return session;
+}
+
+void HostRig::Report(SessionId session, const Assign& job, JobResult result) {
+  transport->Arrive(session, ResultMessage{job.run, job.key, job.attempt, std::move(result), {}});
+}
+
+std::vector<Assign> HostRig::Do(SessionId session, const Assign& job) {
+  Report(session, job, GoodAnswer(ReadJob(job.payload)));
+  Settle();
+  return Assigned(session);
+}
+
+std::string HostRig::Told() const {
+  std::string told;
+  for (const FakeStore::Entry& entry : store.log("run")) told += entry.what + "\n";
+  return told;
+}
+
+}  // namespace kev::testing

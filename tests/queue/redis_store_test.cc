@@ -1,0 +1,233 @@
+#include "queue/redis_store.h"
+
+#include <doctest/doctest.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "queue/blob_id.h"
+#include "queue/redis_connection.h"
+#include "queue/redis_server.h"
+#include "tests/queue/scratch_folder.h"
+
+using namespace kev;
+
+namespace {
+
+struct Server {
+  ScratchFolder folder;
+  std::unique_ptr<EmbeddedRedis> redis;
+  std::unique_ptr<RedisStore> store;
+  explicit Server(Durability durability = Durability::kFast) {
+    Result<std::unique_ptr<EmbeddedRedis>> started =
+        EmbeddedRedis::Start({folder / "redis", durability});
+    REQUIRE_MESSAGE(started.ok(), (started ? "" : started.error().message));
+    redis = std::move(*started);
+    Connect();
+  }
+  void Connect() {
+    Result<std::unique_ptr<RedisStore>> connected = RedisStore::Connect(redis->Address());
+    REQUIRE(connected.ok());
+    store = std::move(*connected);
+  }
+};
+
+// Waits for `n` completions on the descriptor, as the host does; the test's own time limit bounds
+// it.
+std::vector<Completion> Await(Store& store, size_t n) {
+  std::vector<Completion> all;
+  while (all.size() < n) {
+    for (Completion& c : store.Poll()) all.push_back(std::move(c));
+    if (all.size() >= n || store.Descriptor() < 0) break;
+    pollfd item{store.Descriptor(), static_cast<short>(POLLIN | (store.WantsWrite() ? POLLOUT : 0)),
+                0};
+    poll(&item, 1, 1000);
+  }
+  return all;
+}
+
+Commit Group(uint64_t epoch, uint64_t expected, uint64_t last, const std::string& body) {
+  Commit c;
+  c.run = std::string("R");
+  c.epoch = epoch;
+  c.expected_seq = expected;
+  c.last_seq = last;
+  c.body = body;
+  c.digest = std::string("d");
+  c.what = std::string("w");
+  return c;
+}
+
+}  // namespace
+
+TEST_CASE("commits append in order, write blobs and projections, and are read back") {
+  Server s;
+  const uint64_t epoch = *s.store->TakeEpoch("R");
+  CHECK(epoch == 1);
+  Commit first = Group(epoch, 0, 3, "one");
+  first.blobs.push_back({RefOf("blob bytes"), "blob bytes"});
+  first.projections.push_back({"cand:1", {{"verdict", "ok"}, {"step", "build"}}});
+  const uint64_t t1 = s.store->Submit(first);
+  const uint64_t t2 = s.store->Submit(Group(epoch, 3, 4, "two"));  // pipelined behind the first
+  const uint64_t t3 = s.store->ReadBlob(RefOf("blob bytes").sha256);
+  const uint64_t t4 = s.store->ReadLog("R", 1, 4);
+  const uint64_t t5 = s.store->ReadLog("R", 4, 4);
+  const uint64_t t6 = s.store->ReadBlob(std::string(64, '0'));
+  const std::vector<Completion> done = Await(*s.store, 6);
+  REQUIRE(done.size() == 6);
+  CHECK(done[0].ticket == t1);
+  CHECK(done[0].status.ok());
+  CHECK(done[1].ticket == t2);
+  CHECK(done[1].status.ok());
+  CHECK(done[2].ticket == t3);
+  CHECK(done[2].data == std::vector<std::string>{"blob bytes"});
+  CHECK(done[3].ticket == t4);
+  CHECK(done[3].data == std::vector<std::string>{"one", "two"});
+  CHECK(done[4].ticket == t5);
+  CHECK(done[4].data == std::vector<std::string>{"two"});
+  CHECK(done[5].ticket == t6);
+  CHECK(done[5].status.error().code == Code::kNotFound);
+
+  const std::vector<LogEntry> log = *s.store->WholeLog("R");
+  REQUIRE(log.size() == 2);
+  CHECK(log[0].last_seq == 3);
+  CHECK(log[1].body == "two");
+  Result<RedisConnection> raw = RedisConnection::Open(s.redis->Address(), std::chrono::seconds(5));
+  REQUIRE(raw.ok());
+  CHECK(raw->Call({"HGET", "kev:{R}:cand:1", "verdict"})->text == "ok");
+  CHECK(raw->Call({"SISMEMBER", "kev:runs", "R"})->integer == 1);
+}
+
+TEST_CASE("a commit of another epoch or sequence is a conflict and leaves nothing behind") {
+  Server s;
+  const uint64_t epoch = *s.store->TakeEpoch("R");
+  s.store->Submit(Group(epoch, 0, 2, "one"));
+  s.store->Submit(Group(epoch, 5, 6, "gap"));
+  s.store->Submit(Group(epoch, 0, 1, "again"));
+  s.store->Submit(Group(epoch + 1, 2, 3, "future epoch"));
+  std::vector<Completion> done = Await(*s.store, 4);
+  REQUIRE(done.size() == 4);
+  CHECK(*s.store->TakeEpoch("S") == 1);  // another run has its own epoch
+  CHECK(done[0].status.ok());
+  for (size_t i = 1; i < 4; ++i) CHECK(done[i].status.error().code == Code::kConflict);
+  const uint64_t taken_over = *s.store->TakeEpoch("R");
+  CHECK(taken_over == epoch + 1);
+  s.store->Submit(Group(epoch, 2, 3, "old engine"));
+  s.store->Submit(Group(taken_over, 2, 3, "new engine"));
+  done = Await(*s.store, 2);
+  CHECK(done[0].status.error().code == Code::kConflict);
+  CHECK(done[1].status.ok());
+  CHECK(s.store->WholeLog("R")->size() == 2);
+}
+
+TEST_CASE("a server that forgot the script is taught it again, in order") {
+  Server s;
+  const uint64_t epoch = *s.store->TakeEpoch("R");
+  Result<RedisConnection> raw = RedisConnection::Open(s.redis->Address(), std::chrono::seconds(5));
+  REQUIRE(raw.ok());
+  REQUIRE(raw->Call({"SCRIPT", "FLUSH"}).ok());
+  for (uint64_t i = 0; i < 5; ++i)
+    s.store->Submit(Group(epoch, i, i + 1, std::string("g").append(std::to_string(i))));
+  const std::vector<Completion> done = Await(*s.store, 5);
+  REQUIRE(done.size() == 5);
+  for (const Completion& c : done) CHECK(c.status.ok());
+  CHECK(s.store->WholeLog("R")->back().last_seq == 5);
+}
+
+TEST_CASE("a log longer than a page comes whole") {
+  Server s;
+  const uint64_t epoch = *s.store->TakeEpoch("R");
+  for (uint64_t i = 0; i < 2500; ++i) s.store->Submit(Group(epoch, i, i + 1, "x"));
+  CHECK(Await(*s.store, 2500).size() == 2500);
+  s.store->ReadLog("R", 1, 2500);
+  const std::vector<Completion> read = Await(*s.store, 1);
+  REQUIRE(read.size() == 1);
+  CHECK(read[0].data.size() == 2500);
+  CHECK(s.store->WholeLog("R")->size() == 2500);
+}
+
+TEST_CASE(
+    "when the server is killed, what is outstanding is unavailable and what was answered is there "
+    "after a restart") {
+  Server s(Durability::kStrict);
+  const uint64_t epoch = *s.store->TakeEpoch("R");
+  s.store->Submit(Group(epoch, 0, 1, "kept"));
+  REQUIRE(Await(*s.store, 1)[0].status.ok());
+  REQUIRE(s.store->PutBlob(RefOf("b"), "b").ok());
+  kill(s.redis->pid(), SIGSTOP);  // it cannot answer any more
+  s.store->Submit(Group(epoch, 1, 2, "in doubt"));
+  s.store->ReadBlob(RefOf("b").sha256);
+  kill(s.redis->pid(), SIGKILL);
+  const std::vector<Completion> lost = Await(*s.store, 2);
+  REQUIRE(lost.size() == 2);
+  CHECK(lost[0].status.error().code == Code::kUnavailable);
+  CHECK(lost[1].status.error().code == Code::kUnavailable);
+  CHECK(s.store->Ping().error().code == Code::kUnavailable);
+  s.store->Submit(Group(epoch, 1, 2, "later"));
+  CHECK(Await(*s.store, 1)[0].status.error().code == Code::kUnavailable);
+  while (s.redis->Alive()) usleep(1000);
+
+  Result<std::unique_ptr<EmbeddedRedis>> again =
+      EmbeddedRedis::Start({s.folder / "redis", Durability::kStrict});
+  REQUIRE(again.ok());
+  s.redis = std::move(*again);
+  s.Connect();
+  CHECK(s.store->WholeLog("R")->front().body == "kept");
+  CHECK(*s.store->Blob(RefOf("b").sha256) == "b");
+  CHECK(*s.store->TakeEpoch("R") == epoch + 1);
+}
+
+TEST_CASE("a server left over by a killed engine is ended before a new one starts") {
+  ScratchFolder folder;
+  // The child is the engine that dies without a word; the signal of its death is taken from the
+  // server first.
+  int pids[2];
+  REQUIRE(pipe(pids) == 0);
+  const pid_t engine = fork();
+  if (engine == 0) {
+    const std::string command = "redis-server --port 0 --daemonize yes --appendonly yes --dir " +
+                                folder.path() + " --pidfile " + (folder / "redis.pid") +
+                                " --unixsocket " + (folder / "redis.sock") + " --logfile " +
+                                (folder / "redis.log") + " >/dev/null";
+    _exit(system(command.c_str()) == 0 ? 0 : 1);
+  }
+  int status = 0;
+  waitpid(engine, &status, 0);
+  REQUIRE(status == 0);
+  int old = 0;
+  while (old == 0) std::ifstream(folder / "redis.pid") >> old;
+  Result<std::unique_ptr<EmbeddedRedis>> started =
+      EmbeddedRedis::Start({folder.path(), Durability::kFast});
+  REQUIRE(started.ok());
+  CHECK((*started)->pid() != old);
+  std::error_code gone;  // ended, though perhaps not yet waited for by its new parent
+  const std::string proc = std::string("/proc/").append(std::to_string(old)).append("/cwd");
+  CHECK(std::filesystem::read_symlink(proc, gone).empty());
+  CHECK((*started)->Stop().ok());
+  CHECK_FALSE((*started)->Alive());
+}
+
+TEST_CASE("a server that cannot start says why and what to do") {
+  ScratchFolder folder;
+  const auto why = [](const EmbeddedRedisOptions& options) {
+    Result<std::unique_ptr<EmbeddedRedis>> r = EmbeddedRedis::Start(options);
+    return r ? std::string("started") : r.error().message;
+  };
+  EmbeddedRedisOptions missing{folder / "a"};
+  missing.program = "redis-server-that-is-not-there";
+  CHECK(why(missing).find("apt-get install redis-server") != std::string::npos);
+  const std::string deep = why({folder / std::string(120, 'x')});
+  CHECK(deep.find("KEVOLVE_HOME") != std::string::npos);
+  CHECK(deep.find("107") != std::string::npos);
+  std::ofstream(folder / "file") << "x";
+  CHECK(why({folder / "file/redis"}).find("KEVOLVE_HOME") != std::string::npos);
+  // An append-only file that is not one: the server ends early, its last words are shown.
+  std::filesystem::create_directories(folder / "bad/appendonlydir");
+  std::ofstream(folder / "bad/appendonlydir/appendonly.aof.manifest") << "nonsense\n";
+  CHECK(why({folder / "bad"}).find("last words") != std::string::npos);
+}

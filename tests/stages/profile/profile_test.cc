@@ -1,0 +1,190 @@
+#include "stages/profile/profile.h"
+
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <map>
+#include <msgpack.hpp>
+#include <string>
+
+#include "stages/profile/strongest.h"
+#include "tests/stages/support/kernel_task.h"
+
+namespace kev {
+namespace {
+
+using test::KernelTask;
+using test::kTwiceRight;
+
+// The same work `times` times over; the empty asm keeps the compiler from doing it once.
+std::string Repeated(int times) {
+  return "for (int k = 0; k < " + std::to_string(times) + "; k++) { " + kTwiceRight +
+         " __asm__ volatile(\"\" ::: \"memory\"); }";
+}
+
+JobResult Profile(KernelTask* task, const std::string& rigor, const std::string& give_up = "20x") {
+  task->job.stage = "profile";
+  task->job.settings.Set("rigor", rigor);
+  task->job.settings.Set("give_up", give_up);
+  return HandleProfile(task->job, task->context);
+}
+
+TEST_CASE("a kernel that does the work four times over is about four times slower") {
+  KernelTask task;
+  task.Add("candidate", "c1", Repeated(80));
+  task.Add("baseline", "plain", Repeated(20));
+  const JobResult result = Profile(&task, "final");
+  REQUIRE_MESSAGE(!result.failure.has_value(), result.message);
+  CHECK_MESSAGE(result.verdict == Verdict::kOk, result.message);
+  const double slower = 1 / result.facts["speedup"].AsDouble();
+  CHECK(slower > 2.5);
+  CHECK(slower < 6);
+  CHECK(result.facts["speedup_low"].AsDouble() <= result.facts["speedup"].AsDouble());
+  CHECK(result.facts["speedup_high"].AsDouble() >= result.facts["speedup"].AsDouble());
+  CHECK(result.facts["launches"].AsInt() == 7);
+  CHECK(result.facts["fidelity"].AsString() == "final");
+  CHECK(result.facts["trust"].AsString() == "B");
+  CHECK(result.facts["baseline"].AsString() == "plain");
+  CHECK(result.usage.device_ms > 0);
+  // Held-out workloads are reported but do not count.
+  const Value& workloads = result.facts["workloads"];
+  CHECK(workloads.AsMap().size() == 3);
+  CHECK(workloads["odd"]["held_out"].AsBool());
+  CHECK(workloads["square"]["log_ratios"].AsList().size() == 7);
+  const double visible = (2 * std::log(workloads["square"]["speedup"].AsDouble()) +
+                          std::log(workloads["long"]["speedup"].AsDouble())) /
+                         3;
+  CHECK(std::fabs(visible - std::log(result.facts["speedup"].AsDouble())) < 0.3);
+}
+
+TEST_CASE("an identical copy is as fast as the baseline, within interval and band") {
+  KernelTask task;
+  task.Add("candidate", "c1", Repeated(20));
+  task.Add("baseline", "plain", Repeated(20));
+  const JobResult result = Profile(&task, "final");
+  REQUIRE_MESSAGE(!result.failure.has_value(), result.message);
+  const double band =
+      std::exp(result.facts["aa_band"].AsDouble() + 0.1);  // generous: the machine may be busy
+  CHECK(result.facts["speedup_low"].AsDouble() <= band);
+  CHECK(result.facts["speedup_high"].AsDouble() >= 1 / band);
+}
+
+TEST_CASE("a screening has few launches, visible workloads and no control") {
+  KernelTask task;
+  task.Change([](LoadedRun* run) {
+    run->task.flops = test::Axis("cols");
+    run->task.bytes = test::Axis("rows");
+  });
+  task.Add("candidate", "c1", Repeated(5));
+  task.Add("baseline", "plain", Repeated(20));
+  const JobResult result = Profile(&task, "screen");
+  REQUIRE_MESSAGE(result.verdict == Verdict::kOk, result.message);
+  CHECK(result.facts["speedup"].AsDouble() > 1.5);
+  CHECK(result.facts["launches"].AsInt() == 3);
+  CHECK(result.facts["workloads"].AsMap().size() == 2);
+  CHECK_FALSE(result.facts.Has("aa_band"));
+  CHECK(result.facts["latency_ns"].AsDouble() > 0);
+  // 64 FLOP a call of "square".
+  const Value& square = result.facts["workloads"]["square"];
+  CHECK(square["flops"].AsDouble() == doctest::Approx(64 / square["latency_ns"].AsDouble() * 1e9));
+  CHECK(result.facts["bytes"].AsDouble() > 0);
+}
+
+TEST_CASE("a hopeless candidate is given up on after its first launch") {
+  KernelTask task;
+  task.Add("candidate", "c1", Repeated(400));
+  task.Add("baseline", "plain", Repeated(4));
+  const JobResult result = Profile(&task, "screen", "3x");
+  CHECK(result.verdict == Verdict::kOk);
+  CHECK(result.facts["launches"].AsInt() == 1);
+  CHECK(result.facts["speedup_high"].AsDouble() < 0.5);
+}
+
+TEST_CASE("the headline is against the strongest baseline, the others are told beside it") {
+  KernelTask task;
+  task.Add("candidate", "c1", Repeated(10));
+  task.Add("baseline", "slow", Repeated(200));
+  task.Add("baseline", "quick", Repeated(20));
+  const JobResult result = Profile(&task, "final");
+  REQUIRE_MESSAGE(!result.failure.has_value(), result.message);
+  CHECK(result.facts["baseline"].AsString() == "quick");
+  CHECK(result.facts["speedup_vs"]["quick"].AsDouble() == result.facts["speedup"].AsDouble());
+  CHECK(result.facts["speedup_vs"]["slow"].AsDouble() > 4 * result.facts["speedup"].AsDouble());
+}
+
+TEST_CASE("the choice of the strongest baseline is made once per run") {
+  KernelTask task;
+  task.Add("candidate", "c1", Repeated(10));
+  task.Add("baseline", "one", Repeated(20));
+  task.Add("baseline", "two", Repeated(20));
+  const std::string first = Profile(&task, "screen").facts["baseline"].AsString();
+  for (int i = 0; i < 3; ++i) {
+    task.context.NewAttempt();
+    CHECK(Profile(&task, "screen").facts["baseline"].AsString() == first);
+  }
+}
+
+TEST_CASE("a refused candidate has speed-up 0") {
+  KernelTask task;
+  task.Add("candidate", "c1", "fputs(\"no\", stderr); abort();");
+  task.Add("baseline", "plain", Repeated(1));
+  const JobResult result = Profile(&task, "screen");
+  CHECK(result.verdict == Verdict::kCrashed);
+  CHECK(result.facts["speedup"].AsDouble(-1) == 0);
+  CHECK(task.Blob(result, "stderr") == "no");
+}
+
+TEST_CASE("a kernel that skips calls once it has seen its pointers is caught while it is timed") {
+  KernelTask task;
+  task.Add("candidate", "c1", std::string("if (y == last) return; last = y;") + Repeated(40),
+           "static float* last;");
+  task.Add("baseline", "plain", Repeated(40));
+  const JobResult result = Profile(&task, "screen");
+  CHECK(result.verdict == Verdict::kWrong);
+  CHECK(result.message.starts_with("while it was timed on workload "));
+  CHECK(result.facts["speedup"].AsDouble(-1) == 0);
+}
+
+TEST_CASE("more than the target's peak is impossible") {
+  KernelTask task;
+  task.Change([](LoadedRun* run) {
+    run->task.flops = test::Axis("cols");
+    run->targets[0].peaks["flops"] = 1;
+  });
+  task.Add("candidate", "c1", Repeated(20));
+  task.Add("baseline", "plain", Repeated(20));
+  const JobResult result = Profile(&task, "screen");
+  CHECK(result.verdict == Verdict::kImpossible);
+  CHECK(result.facts["speedup"].AsDouble(-1) == 0);
+}
+
+TEST_CASE("a baseline that crashes is the task's fault") {
+  KernelTask task;
+  task.Add("candidate", "c1", kTwiceRight);
+  task.Add("baseline", "plain", "abort();");
+  const JobResult result = Profile(&task, "screen");
+  REQUIRE(result.failure.has_value());
+  CHECK(result.failure->failure == FailureClass::kTaskBroken);
+  CHECK(result.failure->message.starts_with("baseline plain cannot be measured: SIGABRT"));
+}
+
+TEST_CASE("every sample is in the samples blob") {
+  KernelTask task;
+  task.Add("candidate", "c1", Repeated(5));
+  task.Add("baseline", "plain", Repeated(20));
+  const JobResult result = Profile(&task, "screen");
+  const std::string bytes = task.Blob(result, "samples");
+  REQUIRE_FALSE(bytes.empty());
+  const msgpack::object_handle handle = msgpack::unpack(bytes.data(), bytes.size());
+  const auto blob = handle.get().as<std::map<std::string, msgpack::object>>();
+  CHECK(blob.at("unit").as<std::string>() == "ns per call");
+  CHECK(blob.at("workloads").as<std::vector<std::string>>() ==
+        std::vector<std::string>{"square", "long"});
+  const auto launches =
+      blob.at("launches").as<std::vector<std::map<std::string, msgpack::object>>>();
+  CHECK(launches.size() == 2 * 2 * 3);  // contestants, workloads, launches
+  for (const auto& launch : launches) CHECK(launch.at("ns").as<std::vector<double>>().size() >= 3);
+}
+
+}  // namespace
+}  // namespace kev

@@ -1,0 +1,32 @@
+#include <iostream>
+
+#include "tools/kevolve/commands.h"
+#include "tools/live/exit_code.h"
+
+namespace kev {
+
+int ExitCodeOf(const Error& error) {
+  switch (error.code) {
+    case Code::kInvalid:
+    case Code::kNotFound:
+    case Code::kCorrupt:
+      return kExitBadInput;
+    case Code::kDiskFull:
+    case Code::kPermission:
+    case Code::kExists:
+    case Code::kUnavailable:
+      return kExitEnvironment;
+    case Code::kConflict:
+      return kExitStoreLost;
+    case Code::kInternal:
+      break;
+  }
+  return kExitInternal;
+}
+
+int Complain(const Error& error) {
+  std::cerr << "kevolve: " << error.message << std::endl;
+  return ExitCodeOf(error);
+}
+
+}  // namespace kev

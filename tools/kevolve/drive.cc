@@ -1,0 +1,41 @@
+#include "tools/kevolve/drive.h"
+
+#include <iostream>
+
+#include "configs/load.h"
+#include "queue/codec.h"
+#include "tools/live/exit_code.h"
+
+namespace kev {
+
+int PrepareLive(const RunOptions& options, const Plan& plan, const std::string& target_cores, LiveOptions* live) {
+  if (options.durability == "strict") live->durability = Durability::kStrict;
+  else if (options.durability == "normal") live->durability = Durability::kNormal;
+  else live->durability = Durability::kFast;
+  live->listen = options.listen;
+  live->insecure = options.insecure;
+  live->output = options.json ? OutputMode::kJson : options.quiet ? OutputMode::kQuiet : OutputMode::kText;
+  auto cores = SplitCores(target_cores);
+  if (!cores) return Complain(cores.error());
+  live->cores = std::move(*cores);
+  live->processes = ProcessesFor(plan, live->cores.others.size());
+  return kExitDone;
+}
+
+Result<std::string> TargetCoresOf(const std::string& bundle_bytes) {
+  auto bundle = Decode(bundle_bytes);
+  if (!bundle) return bundle.error();
+  auto loaded = OpenBundle(*bundle);
+  if (!loaded) return loaded.error();
+  return loaded->targets.at(0).cores;
+}
+
+int DriveToEnd(LiveOptions live, const Beginning& beginning) {
+  LiveRun run(std::move(live));
+  if (const Status opened = run.Open(); !opened.ok()) return Complain(opened.error());
+  const LiveOutcome outcome = run.Drive(beginning);
+  if (!outcome.message.empty()) std::cerr << "kevolve: " << outcome.message << std::endl;
+  return outcome.exit_code;
+}
+
+}  // namespace kev

@@ -1,0 +1,119 @@
+#include "tools/live/stored_run.h"
+
+#include <filesystem>
+
+#include "queue/codec.h"
+#include "queue/redis_server.h"
+#include "queue/redis_store.h"
+#include "tools/live/home.h"
+
+namespace kev {
+namespace {
+
+class ArchivedRun : public StoredRun {
+ public:
+  explicit ArchivedRun(std::unique_ptr<ArchiveReader> reader) : reader_(std::move(reader)) {}
+  Result<std::string> Blob(const std::string& sha256) override { return reader_->Blob(sha256); }
+  const ArchiveReader& reader() const { return *reader_; }
+
+ private:
+  std::unique_ptr<ArchiveReader> reader_;
+};
+
+class RedisRun : public StoredRun {
+ public:
+  RedisRun(std::unique_ptr<RunLock> lock, std::unique_ptr<EmbeddedRedis> server, std::unique_ptr<RedisStore> store)
+      : lock_(std::move(lock)), server_(std::move(server)), store_(std::move(store)) {}
+  ~RedisRun() override {
+    store_.reset();
+    if (server_) (void)server_->Stop();
+  }
+  Result<std::string> Blob(const std::string& sha256) override { return store_->Blob(sha256); }
+  RedisStore& store() { return *store_; }
+
+ private:
+  std::unique_ptr<RunLock> lock_;         // with the server: nobody may resume the run while it is read this way
+  std::unique_ptr<EmbeddedRedis> server_;  // null while a live engine has its own
+  std::unique_ptr<RedisStore> store_;
+};
+
+Result<std::unique_ptr<StoredRun>> OpenArchive(const std::string& path) {
+  auto reader = ArchiveReader::Open(path);
+  if (!reader) return reader.error();
+  auto run = std::make_unique<ArchivedRun>(std::move(*reader));
+  run->id = run->reader().Header()["run"].AsString();
+  run->where = path;
+  run->log = run->reader().Log();
+  return std::unique_ptr<StoredRun>(std::move(run));
+}
+
+Result<std::unique_ptr<StoredRun>> OpenRedis(const RunFolder& folder) {
+  std::unique_ptr<EmbeddedRedis> server;
+  auto lock = RunLock::Take(folder);
+  std::unique_ptr<RunLock> held;
+  if (lock) {
+    if (!std::filesystem::exists(folder.Redis())) {
+      return Error{Code::kNotFound, "run " + folder.id + " has nothing stored yet (it was stopped before it began)"};
+    }
+    held = std::move(*lock);
+    EmbeddedRedisOptions options;
+    options.folder = folder.Redis();
+    auto started = EmbeddedRedis::Start(options);
+    if (!started) return started.error();
+    server = std::move(*started);
+  } else if (lock.error().code != Code::kExists) {
+    return lock.error();
+  }
+  auto store = RedisStore::Connect("unix:" + folder.RedisSocket());
+  if (!store) return store.error();
+  const bool live = server == nullptr;
+  auto run = std::make_unique<RedisRun>(std::move(held), std::move(server), std::move(*store));
+  run->id = folder.id;
+  run->where = folder.path;
+  run->state = live ? StoredRun::State::kLive : StoredRun::State::kInterrupted;
+  auto log = run->store().WholeLog(folder.id);
+  if (!log) return log.error();
+  run->log = std::move(*log);
+  return std::unique_ptr<StoredRun>(std::move(run));
+}
+
+}  // namespace
+
+Result<std::unique_ptr<RunCore>> Fold(const std::string& run, const std::vector<LogEntry>& log,
+                                      std::vector<EventGroup>* groups) {
+  auto core = std::make_unique<RunCore>(run);
+  for (const LogEntry& entry : log) {
+    auto group = DecodeGroup(entry.body, entry.digest);
+    if (!group) {
+      return Error{Code::kCorrupt, "run " + run + ": log entry " + std::to_string(entry.last_seq) + ": " + group.error().message};
+    }
+    if (group->first_seq != core->last_seq() + 1 || group->last_seq() != entry.last_seq) {
+      return Error{Code::kCorrupt, "run " + run + ": log entry " + std::to_string(entry.last_seq) + " holds events " +
+                                       std::to_string(group->first_seq) + ".." + std::to_string(group->last_seq()) +
+                                       " where event " + std::to_string(core->last_seq() + 1) + " must follow"};
+    }
+    core->Apply(*group);
+    if (groups != nullptr) groups->push_back(std::move(*group));
+  }
+  return core;
+}
+
+Result<std::unique_ptr<StoredRun>> StoredRun::Open(const std::string& name) {
+  std::error_code error;
+  Result<std::unique_ptr<StoredRun>> run = Error{};
+  if (name.ends_with(".kevrun")) {
+    if (!std::filesystem::exists(name, error)) return Error{Code::kNotFound, "there is no archive file " + name};
+    run = OpenArchive(name);
+  } else {
+    auto folder = FindRunFolder(name);
+    if (!folder) return folder.error();
+    run = std::filesystem::exists(folder->Archive(), error) ? OpenArchive(folder->Archive()) : OpenRedis(*folder);
+  }
+  if (!run) return run;
+  auto core = Fold((*run)->id, (*run)->log, &(*run)->groups);
+  if (!core) return core.error();
+  (*run)->core = std::move(*core);
+  return run;
+}
+
+}  // namespace kev

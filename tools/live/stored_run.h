@@ -1,0 +1,41 @@
+// StoredRun: a run as it is kept, folded and ready to be looked at: from its archive file, or from Redis while it is
+// live or was interrupted (then a server is started on its folder for the time of reading).
+//
+// Threads: one. Errors: kNotFound, kCorrupt with what and where.
+#ifndef KEV_TOOLS_LIVE_STORED_RUN_H_
+#define KEV_TOOLS_LIVE_STORED_RUN_H_
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/core/run_core.h"
+#include "queue/archive.h"
+
+namespace kev {
+
+class StoredRun {
+ public:
+  enum class State { kEnded, kLive, kInterrupted };
+  virtual ~StoredRun() = default;
+  // `name`: a run's id, or the path of an archive file.
+  static Result<std::unique_ptr<StoredRun>> Open(const std::string& name);
+
+  virtual Result<std::string> Blob(const std::string& sha256) = 0;
+
+  std::string id;
+  State state = State::kEnded;
+  std::string where;                // path of the archive or of the run folder
+  std::vector<LogEntry> log;
+  std::vector<EventGroup> groups;   // decoded
+  std::unique_ptr<RunCore> core;    // folded to the end
+};
+
+// Folds a log from its beginning. Error: kCorrupt when an entry cannot be read or does not follow its predecessor.
+Result<std::unique_ptr<RunCore>> Fold(const std::string& run, const std::vector<LogEntry>& log,
+                                      std::vector<EventGroup>* groups);
+
+}  // namespace kev
+
+#endif  // KEV_TOOLS_LIVE_STORED_RUN_H_
