@@ -46,6 +46,8 @@ std::vector<StageContract> ProfileContracts() {
       {"launches", FieldType::kInt, "", "process launches of the candidate"},
       {"fidelity", FieldType::kString, "", "screen or final"},
       {"baseline", FieldType::kString, "", "the strongest baseline, which speedup is against"},
+      {"ranking", FieldType::kMap, "ns",
+       "of the calibration job only: each baseline's time, by name; fixes the strongest one"},
       {"speedup_vs", FieldType::kMap, "ratio", "against each baseline that was measured, by name"},
       {"incumbent", FieldType::kMap, "ratio",
        "name, speedup, speedup_low, speedup_high against the incumbent"},

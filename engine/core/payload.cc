@@ -68,7 +68,10 @@ std::string RunCore::PayloadOf(const JobKey& key, const StepOutcome& outcome) co
       for (size_t i = 0; i < plan_.prepared.size(); ++i) {
         if (!plan_.prepared[i].reference) add(prepared_[i].artefacts, "baseline");
       }
-      if (!strongest_.empty()) job.settings.Set("baseline", strongest_);
+      if (!strongest_.empty()) {
+        job.settings.Set("baseline", strongest_);
+        job.settings.Set("ranking", ranking_);
+      }
     } else {
       for (size_t i = 0; i < plan_.prepared.size(); ++i) {
         if (plan_.prepared[i].reference) add(prepared_[i].artefacts, "reference");

@@ -231,6 +231,7 @@ class RunCore {
   std::vector<uint32_t> given_up_;      // by propose step: requests in a row that came to nothing
   std::vector<Subject> changed_;
   std::string strongest_;               // the baseline that speed-ups are against
+  Value ranking_;          // of the baselines, as the calibration job gave it
   bool select_open_ = false;
   bool select_idle_ = false;  // select wished for nothing; ask again when something has changed
   uint64_t active_ = 0;

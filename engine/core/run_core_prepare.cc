@@ -71,7 +71,10 @@ void RunCore::PreparedReported(uint32_t number, uint16_t step, const JobReported
     state.ready = reference;
   } else {
     state.ready = true;
-    if (state.calibration) strongest_ = event.result.facts["baseline"].AsString();
+    if (state.calibration) {
+      strongest_ = event.result.facts["baseline"].AsString();
+      ranking_ = event.result.facts["ranking"];
+    }
   }
   AdvancePrepared();
 }

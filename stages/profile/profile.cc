@@ -104,7 +104,9 @@ class Profiling {
       else if (!std::exchange(has_candidate, true))
         candidate_ = std::move(*contestant);
     }
-    if (has_candidate) return {};
+    // Without a candidate it is the run's calibration: which baseline is the strongest.
+    calibration_ = !has_candidate && !job_.candidate.has_value();
+    if (has_candidate || calibration_) return {};
     return Error{Code::kInvalid, "profile job " + job_.label + " has no candidate"};
   }
 
@@ -123,14 +125,22 @@ class Profiling {
     options.turn_ns = 2e6;
     options.most_samples = 9;
 
+    const std::optional<Ranking> known = RankingFrom(job_.settings["ranking"], baselines_);
     Result<Ranking> ranking =
-        RankBaselines(job_, baselines_, *arena_, options, context_.CacheFolder());
+        known ? Result<Ranking>(*known) : RankBaselines(baselines_, *arena_, options);
     if (!ranking.ok()) return Failed(ranking.error());
     if (ranking->refusal.has_value()) {
       contest_.contestants = baselines_;
       return FailedBaseline(*ranking->refusal);
     }
     if (context_.Cancelled().load()) return Refused(Verdict::kCancelled, "cancelled");
+    if (calibration_) {
+      JobResult result;
+      result.facts.Set("baseline", ranking->baselines.front().name);
+      result.facts.Set("ranking", RankingFact(*ranking));
+      result.message = "the strongest baseline is " + ranking->baselines.front().name;
+      return result;
+    }
     Enter(*ranking);
 
     const auto launches = static_cast<uint32_t>(job_.settings["launches"].AsInt());
@@ -234,6 +244,7 @@ class Profiling {
   std::shared_ptr<const Arena> arena_;
   std::vector<Contestant> baselines_;
   Contestant candidate_;
+  bool calibration_ = false;
   Contestant incumbent_;
   Contest contest_;
 };

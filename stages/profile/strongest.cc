@@ -1,53 +1,24 @@
 #include "stages/profile/strongest.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <cmath>
-#include <filesystem>
-#include <fstream>
+#include <tuple>
 
-#include "engine/core/digest.h"
 #include "runners/statistics/statistics.h"
 
 namespace kev {
 namespace {
-
-namespace fs = std::filesystem;
 
 // Baselines this close to the fastest after one launch get more launches before one of them is
 // chosen.
 constexpr double kClose = 1.5;
 constexpr uint32_t kRounds = 3;
 
-std::string FileFor(const Job& job, const std::string& cache_folder) {
-  std::string key = job.run + "\n" + job.target + "\n" + job.context.sha256 + "\n";
-  for (const Artefact& artefact : job.artefacts) {
-    if (artefact.role == "baseline") key += artefact.name + " " + artefact.blob.sha256 + "\n";
-  }
-  return cache_folder + "/strongest/" + DigestOf(key).Hex();
-}
-
-// One line per baseline: time in ns, a space, the name.
-std::vector<BaselineStrength> Read(const std::string& path, size_t count) {
-  std::vector<BaselineStrength> baselines;
-  std::ifstream file(path);
-  BaselineStrength one;
-  while (file >> one.time_ns && file.get() == ' ' && std::getline(file, one.name))
-    baselines.push_back(one);
-  if (baselines.size() != count) baselines.clear();
-  return baselines;
-}
-
-void Write(const std::string& path, const std::vector<BaselineStrength>& baselines) {
-  std::error_code error;
-  fs::create_directories(fs::path(path).parent_path(), error);
-  const std::string draft = path + "." + std::to_string(getpid());
-  std::ofstream file(draft);
-  file.precision(17);
-  for (const BaselineStrength& one : baselines) file << one.time_ns << ' ' << one.name << '\n';
-  file.close();
-  if (file) fs::rename(draft, path, error);
+void StrongestFirst(std::vector<BaselineStrength>* baselines) {
+  std::sort(baselines->begin(), baselines->end(),
+            [](const BaselineStrength& a, const BaselineStrength& b) {
+              return std::tie(a.time_ns, a.name) < std::tie(b.time_ns, b.name);
+            });
 }
 
 }  // namespace
@@ -60,18 +31,25 @@ double WeightedTimeNs(const Measurement& measurement, const Arena& arena, size_t
   return std::exp(WeightedMean(logs, arena.Weights()));
 }
 
-Result<Ranking> RankBaselines(const Job& job, const std::vector<Contestant>& baselines,
-                              const Arena& arena, MeasureOptions options,
-                              const std::string& cache_folder) {
-  Ranking ranking;
-  if (baselines.size() == 1) {
-    ranking.baselines = {{baselines.front().name, 0}};
-    return ranking;
-  }
-  const std::string path = FileFor(job, cache_folder);
-  ranking.baselines = Read(path, baselines.size());
-  if (!ranking.baselines.empty()) return ranking;
+Value RankingFact(const Ranking& ranking) {
+  Value fact = Value::Map();
+  for (const BaselineStrength& one : ranking.baselines) fact.Set(one.name, one.time_ns);
+  return fact;
+}
 
+std::optional<Ranking> RankingFrom(const Value& fact, const std::vector<Contestant>& baselines) {
+  Ranking ranking;
+  for (const Contestant& baseline : baselines) {
+    if (!fact[baseline.name].IsNumber()) return std::nullopt;
+    ranking.baselines.push_back({baseline.name, fact[baseline.name].AsDouble()});
+  }
+  StrongestFirst(&ranking.baselines);
+  return ranking;
+}
+
+Result<Ranking> RankBaselines(const std::vector<Contestant>& baselines, const Arena& arena,
+                              MeasureOptions options) {
+  Ranking ranking;
   options.rounds = 1;
   options.turns = 1;
   options.least_samples = 1;
@@ -107,10 +85,7 @@ Result<Ranking> RankBaselines(const Job& job, const std::vector<Contestant>& bas
       ranking.baselines[index[i]].time_ns = WeightedTimeNs(*again, arena, i);
     }
   }
-  std::stable_sort(
-      ranking.baselines.begin(), ranking.baselines.end(),
-      [](const BaselineStrength& a, const BaselineStrength& b) { return a.time_ns < b.time_ns; });
-  Write(path, ranking.baselines);
+  StrongestFirst(&ranking.baselines);
   return ranking;
 }
 

@@ -1,11 +1,12 @@
 // Which of a task's baselines the headline speed-up is against: measured once per run, then fixed.
 //
-// The choice is kept in the cache folder under (run, baselines, target), so that every profile job
-// of the run compares with the same one. Threads: call it while holding the core. Errors: as
+// The run's calibration job (baselines and no candidate) ranks them before the search; its result
+// is in the event log, and the engine gives it to every later profile job as settings["ranking"]. Threads: call it while holding the core. Errors: as
 // Measure; a baseline that fails is a refusal.
 #ifndef KEV_STAGES_PROFILE_STRONGEST_H_
 #define KEV_STAGES_PROFILE_STRONGEST_H_
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -27,9 +28,12 @@ struct Ranking {
 };
 
 // `baselines` are the contestants, in the job's order. REQUIRES: not empty.
-Result<Ranking> RankBaselines(const Job& job, const std::vector<Contestant>& baselines,
-                              const Arena& arena, MeasureOptions options,
-                              const std::string& cache_folder);
+Result<Ranking> RankBaselines(const std::vector<Contestant>& baselines, const Arena& arena,
+                              MeasureOptions options);
+
+// The ranking as a fact: map baseline -> ns; and back. nullopt: it does not name all of them.
+Value RankingFact(const Ranking& ranking);
+std::optional<Ranking> RankingFrom(const Value& fact, const std::vector<Contestant>& baselines);
 
 // Weighted geometric mean over the visible workloads of a contestant's median time.
 double WeightedTimeNs(const Measurement& measurement, const Arena& arena, size_t contestant);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <utility>
 
 #include "stages/select/ranking.h"
 
@@ -32,7 +33,7 @@ TuneStrategy::TuneStrategy(const SearchSpace& space, TuneMode mode, uint64_t see
     if (seen_.insert(one.point).second) ++seen_by_variant_[one.point.variant];
     if (one.speedup > 0) elites_.push_back(one);
   }
-  std::stable_sort(elites_.begin(), elites_.end(), [](const Tried& a, const Tried& b) {
+  std::sort(elites_.begin(), elites_.end(), [](const Tried& a, const Tried& b) {
     return a.speedup != b.speedup ? a.speedup > b.speedup : a.number < b.number;
   });
   if (elites_.size() > kElites) elites_.resize(kElites);
@@ -97,8 +98,8 @@ std::optional<Pick> TuneStrategy::Random(std::optional<uint32_t> variant, Counte
 std::optional<Pick> TuneStrategy::Spread(CounterRandom& random) {
   std::vector<uint32_t> variants(space_.variants().size());
   std::iota(variants.begin(), variants.end(), 0u);
-  std::stable_sort(variants.begin(), variants.end(), [&](uint32_t a, uint32_t b) {
-    return seen_by_variant_[a] < seen_by_variant_[b];
+  std::sort(variants.begin(), variants.end(), [&](uint32_t a, uint32_t b) {
+    return std::pair(seen_by_variant_[a], a) < std::pair(seen_by_variant_[b], b);
   });
   for (uint32_t variant : variants)
     if (std::optional<Pick> pick = Random(variant, random)) return pick;

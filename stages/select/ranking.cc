@@ -29,8 +29,9 @@ std::vector<Ranked> RankCandidates(const RunCore& run) {
     entry.speedup = profile->facts["speedup"].AsDouble();
     if (entry.speedup > 0) ranked.push_back(entry);
   }
-  std::stable_sort(ranked.begin(), ranked.end(),
-                   [](const Ranked& a, const Ranked& b) { return a.speedup > b.speedup; });
+  std::sort(ranked.begin(), ranked.end(), [](const Ranked& a, const Ranked& b) {
+    return a.speedup != b.speedup ? a.speedup > b.speedup : a.number < b.number;
+  });
   return ranked;
 }
 

@@ -53,7 +53,7 @@ double CpuSeconds(int who) {
 }  // namespace
 
 int FrameBenchmark(const FrameOptions& options) {
-  using Clock = std::chrono::steady_clock;
+  using Steady = std::chrono::steady_clock;
   auto folder = CreateRunFolder(NewRunId("frame"));
   if (!folder) {
     std::cerr << "kevolve-bench: " << folder.error().message << std::endl;
@@ -77,16 +77,16 @@ int FrameBenchmark(const FrameOptions& options) {
     return kExitEnvironment;
   }
   // The clock starts when all five stages have joined, and stops when the last candidate has ended.
-  Clock::time_point started{};
-  Clock::time_point ended{};
+  Steady::time_point started{};
+  Steady::time_point ended{};
   uint64_t at_start = 0;
   run.on_turn = [&](const Host& host) {
-    if (started == Clock::time_point{} && host.Sessions() == plan.steps.size()) {
-      started = Clock::now();
+    if (started == Steady::time_point{} && host.Sessions() == plan.steps.size()) {
+      started = Steady::now();
       at_start = host.core().candidates().size() - host.core().active();
     }
-    if (ended == Clock::time_point{} && host.core().candidates().size() >= options.candidates && host.core().active() == 0) {
-      ended = Clock::now();
+    if (ended == Steady::time_point{} && host.core().candidates().size() >= options.candidates && host.core().active() == 0) {
+      ended = Steady::now();
     }
   };
   Beginning beginning;

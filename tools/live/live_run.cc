@@ -376,7 +376,8 @@ LiveOutcome LiveRun::Conclude() {
   progress_->ClearLine();
   const RunEnded& ended = *core_->ended();
   LiveOutcome outcome;
-  auto source = SaveBest();
+  Result<std::string> source = std::string();
+  if (options_.archive) source = SaveBest();
   if (!source) return {kExitEnvironment, "cannot save the best kernel: " + source.error().message + "; the run is kept: `kevolve resume " + options_.folder.id + "`", ""};
   outcome.source_path = *source;
   if (options_.archive) {

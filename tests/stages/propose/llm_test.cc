@@ -32,8 +32,8 @@ const std::string kAnswer = Completion(
 struct Asked {
   explicit Asked(const std::string& endpoint) {
     setenv(kKeyVariable, kKey, 1);
-    for (const char* name : {"http_proxy", "all_proxy", "ALL_PROXY", "KEVOLVE_LLM_URL",
-                             "KEVOLVE_LLM_MODEL"})
+    for (const char* name :
+         {"http_proxy", "all_proxy", "ALL_PROXY", "KEVOLVE_LLM_URL", "KEVOLVE_LLM_MODEL"})
       unsetenv(name);
     context.SetRun(SmallRun());
     Value& settings = search.plan().steps[SmallSearch::kWrite].settings;
