@@ -302,8 +302,25 @@ Outcome RunnerProcess::Call(uint32_t call, Clock::duration deadline, double* ns)
   return FailedReply(reply);
 }
 
+// A virtual machine can lose its core for milliseconds between the child's clock readings and the
+// ends of the command; that time is charged to the child. So one implausible claim is measured
+// again, and only a claim that stays implausible is a lie.
 Outcome RunnerProcess::Measure(uint32_t call, uint64_t warmup, uint64_t batch, uint32_t samples,
                                Clock::duration deadline, TimedSamples* timed) {
+  constexpr int kTries = 4;
+  Outcome outcome;
+  for (int i = 0; i < kTries; ++i) {
+    outcome = MeasureOnce(call, warmup, batch, samples, deadline, timed);
+    if (!outcome.ok()) return outcome;
+    const std::string lie = ImplausibleClaim(*timed);
+    if (lie.empty()) return {};
+    outcome = {Outcome::Kind::kCheated, lie};
+  }
+  return outcome;
+}
+
+Outcome RunnerProcess::MeasureOnce(uint32_t call, uint64_t warmup, uint64_t batch, uint32_t samples,
+                                   Clock::duration deadline, TimedSamples* timed) {
   Command command;
   command.kind = CommandKind::kMeasure;
   command.call = call;
@@ -326,8 +343,6 @@ Outcome RunnerProcess::Measure(uint32_t call, uint64_t warmup, uint64_t batch, u
   for (uint32_t s = 0; s < command.samples; ++s) {
     timed->ns.push_back(static_cast<double>(reply.ns[s]) / static_cast<double>(command.batch));
   }
-  if (std::string lie = ImplausibleClaim(*timed); !lie.empty())
-    return {Outcome::Kind::kCheated, lie};
   return {};
 }
 

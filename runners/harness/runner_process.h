@@ -94,6 +94,8 @@ class RunnerProcess {
   pid_t pid() const { return pid_; }
 
  private:
+  Outcome MeasureOnce(uint32_t call, uint64_t warmup, uint64_t batch, uint32_t samples,
+                      Clock::duration deadline, TimedSamples* timed);
   RunnerProcess() = default;
   Outcome Configure();
   Outcome Define();
