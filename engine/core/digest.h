@@ -1,5 +1,5 @@
-// A 128-bit digest for comparing what the core derived (MurmurHash3 x64 128, Appleby 2011). Not for security: blobs
-// are named by SHA-256 (queue/).
+// A 128-bit digest for comparing what the core derived (MurmurHash3 x64 128, Appleby 2011). Not for
+// security: blobs are named by SHA-256 (queue/).
 #ifndef KEV_ENGINE_CORE_DIGEST_H_
 #define KEV_ENGINE_CORE_DIGEST_H_
 

@@ -18,7 +18,9 @@ std::optional<uint8_t> IndexIn(const std::array<const char*, N>& names, const st
   return std::nullopt;
 }
 
-Error Malformed(const std::string& what) { return Error{Code::kCorrupt, "malformed event: " + what}; }
+Error Malformed(const std::string& what) {
+  return Error{Code::kCorrupt, "malformed event: " + what};
+}
 
 void SetJob(Value* v, const JobKey& key, uint32_t attempt) {
   v->Set("job", Name(key.subject));
@@ -31,7 +33,8 @@ Result<JobKey> JobKeyFrom(const Value& v) {
   const auto subject = SubjectFrom(v["job"].AsString());
   const auto fits = [](int64_t i) { return i >= 0 && i <= UINT16_MAX; };
   if (!subject || !fits(v["step"].AsInt(-1)) || !fits(v["index"].AsInt())) return Malformed("job");
-  return JobKey{*subject, static_cast<uint16_t>(v["step"].AsInt()), static_cast<uint16_t>(v["index"].AsInt())};
+  return JobKey{*subject, static_cast<uint16_t>(v["step"].AsInt()),
+                static_cast<uint16_t>(v["index"].AsInt())};
 }
 
 uint32_t AttemptFrom(const Value& v) { return static_cast<uint32_t>(v["attempt"].AsInt()); }
@@ -126,8 +129,8 @@ Result<Event> EventFrom(const Value& v) {
     if (!key) return key.error();
     const auto reason = IndexIn(kLostReasons, v["reason"].AsString());
     if (!reason) return Malformed("reason");
-    return Event(AttemptLost{*key, AttemptFrom(v), static_cast<AttemptLost::Reason>(*reason), v["taken"].AsBool(),
-                             v["alone"].AsBool(), v["detail"].AsString()});
+    return Event(AttemptLost{*key, AttemptFrom(v), static_cast<AttemptLost::Reason>(*reason),
+                             v["taken"].AsBool(), v["alone"].AsBool(), v["detail"].AsString()});
   }
   if (kind == "timed_out") {
     auto key = JobKeyFrom(v);
@@ -141,7 +144,8 @@ Result<Event> EventFrom(const Value& v) {
     if (!which) return Malformed("signal");
     return Event(Signal{static_cast<Signal::Kind>(*which), v["data"]});
   }
-  if (kind == "step_disabled") return Event(StepDisabled{v["step"].AsString(), v["reason"].AsString()});
+  if (kind == "step_disabled")
+    return Event(StepDisabled{v["step"].AsString(), v["reason"].AsString()});
   if (kind == "in_flight") return Event(InFlightSet{static_cast<uint32_t>(v["in_flight"].AsInt())});
   if (kind == "epoch") {
     return Event(EpochBegun{static_cast<uint64_t>(v["epoch"].AsInt()),
@@ -179,16 +183,20 @@ Result<EventGroup> EventGroupFrom(const Value& v) {
 std::string Summary(const Event& event, const Plan* plan) {
   const auto job = [&](const JobKey& key, uint32_t attempt) {
     std::string text = Name(key.subject) + "/";
-    text += plan != nullptr && key.step < plan->steps.size() ? plan->steps[key.step].id : std::to_string(key.step);
+    text += plan != nullptr && key.step < plan->steps.size() ? plan->steps[key.step].id
+                                                             : std::to_string(key.step);
     if (key.index != 0) text += "[" + std::to_string(key.index) + "]";
     return text + "#" + std::to_string(attempt);
   };
   struct Visitor {
     const decltype(job)& name;
-    std::string operator()(const RunSubmitted& e) const { return "submitted " + e.plan.workflow + " on " + e.plan.task; }
+    std::string operator()(const RunSubmitted& e) const {
+      return "submitted " + e.plan.workflow + " on " + e.plan.task;
+    }
     std::string operator()(const JobReported& e) const {
       std::string text = "result " + name(e.key, e.attempt) + " ";
-      text += e.result.failure ? std::string("failed: ") + Name(e.result.failure->failure) : Name(e.result.verdict);
+      text += e.result.failure ? std::string("failed: ") + Name(e.result.failure->failure)
+                               : Name(e.result.verdict);
       return e.result.cached ? text + " (cached)" : text;
     }
     std::string operator()(const AttemptLost& e) const {
@@ -201,7 +209,9 @@ std::string Summary(const Event& event, const Plan* plan) {
       return std::string("signal ") + kSignals[static_cast<size_t>(e.kind)];
     }
     std::string operator()(const StepDisabled& e) const { return "disabled " + e.step; }
-    std::string operator()(const InFlightSet& e) const { return "in_flight " + std::to_string(e.in_flight); }
+    std::string operator()(const InFlightSet& e) const {
+      return "in_flight " + std::to_string(e.in_flight);
+    }
     std::string operator()(const EpochBegun& e) const { return "epoch " + std::to_string(e.epoch); }
     std::string operator()(const TimePassed&) const { return "time"; }
   };

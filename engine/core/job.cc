@@ -146,23 +146,31 @@ std::optional<Subject> SubjectFrom(std::string_view name) {
   if (name.size() < 2) return std::nullopt;
   Subject subject;
   switch (name[0]) {
-    case 'c': subject.kind = SubjectKind::kCandidate; break;
-    case 'r': subject.kind = SubjectKind::kRequest; break;
-    case 'p': subject.kind = SubjectKind::kPrepared; break;
-    default: return std::nullopt;
+    case 'c':
+      subject.kind = SubjectKind::kCandidate;
+      break;
+    case 'r':
+      subject.kind = SubjectKind::kRequest;
+      break;
+    case 'p':
+      subject.kind = SubjectKind::kPrepared;
+      break;
+    default:
+      return std::nullopt;
   }
-  const auto [end, error] = std::from_chars(name.data() + 1, name.data() + name.size(), subject.number);
-  if (error != std::errc() || end != name.data() + name.size() || subject.number == 0) return std::nullopt;
+  const auto [end, error] =
+      std::from_chars(name.data() + 1, name.data() + name.size(), subject.number);
+  if (error != std::errc() || end != name.data() + name.size() || subject.number == 0)
+    return std::nullopt;
   return subject;
 }
 
-Value ToValue(const BlobRef& ref) {
-  return Value::List{Value(ref.sha256), Value(ref.size)};
-}
+Value ToValue(const BlobRef& ref) { return Value::List{Value(ref.sha256), Value(ref.size)}; }
 
 Result<BlobRef> BlobRefFrom(const Value& v) {
   const auto& list = v.AsList();
-  if (list.size() != 2 || !list[0].IsString() || !list[1].IsInt()) return Malformed("blob reference");
+  if (list.size() != 2 || !list[0].IsString() || !list[1].IsInt())
+    return Malformed("blob reference");
   const std::string& sha = list[0].AsString();
   if (sha.size() != 64 || sha.find_first_not_of("0123456789abcdef") != std::string::npos) {
     return Malformed("blob reference");
@@ -259,7 +267,8 @@ Result<Job> JobFrom(const Value& v) {
   j.run = v["run"].AsString();
   const auto subject = SubjectFrom(v["subject"].AsString());
   if (j.run.empty() || !subject) return Malformed("job");
-  j.key = {*subject, static_cast<uint16_t>(v["step_index"].AsInt()), static_cast<uint16_t>(v["index"].AsInt())};
+  j.key = {*subject, static_cast<uint16_t>(v["step_index"].AsInt()),
+           static_cast<uint16_t>(v["index"].AsInt())};
   j.attempt = static_cast<uint32_t>(v["attempt"].AsInt(1));
   j.label = v["label"].AsString();
   j.step = v["step"].AsString();

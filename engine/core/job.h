@@ -1,8 +1,9 @@
 // Jobs and results as stages see them: the shapes that travel between the engine and a worker.
 //
-// A job is (candidate or request, step, foreach index); an attempt is a numbered right to do it. The shapes fit a CPU
-// shared library and a CUDA cubin with a launch description alike: an Artefact says its kind and carries `launch`.
-// ToValue/FromValue give the form on the wire and in the event log. Threads: plain values.
+// A job is (candidate or request, step, foreach index); an attempt is a numbered right to do it.
+// The shapes fit a CPU shared library and a CUDA cubin with a launch description alike: an Artefact
+// says its kind and carries `launch`. ToValue/FromValue give the form on the wire and in the event
+// log. Threads: plain values.
 #ifndef KEV_ENGINE_CORE_JOB_H_
 #define KEV_ENGINE_CORE_JOB_H_
 
@@ -17,16 +18,28 @@
 
 namespace kev {
 
-// What happened to a kernel. Slow is a result, not a verdict; what stops the runner itself is a Failure.
+// What happened to a kernel. Slow is a result, not a verdict; what stops the runner itself is a
+// Failure.
 enum class Verdict {
-  kOk, kNoCompile, kWrong, kNondeterministic, kCrashed, kTimeout, kResources, kCheated, kImpossible, kUnusable,
-  kDuplicate, kPoison, kCancelled,
+  kOk,
+  kNoCompile,
+  kWrong,
+  kNondeterministic,
+  kCrashed,
+  kTimeout,
+  kResources,
+  kCheated,
+  kImpossible,
+  kUnusable,
+  kDuplicate,
+  kPoison,
+  kCancelled,
 };
 const char* Name(Verdict verdict);
 std::optional<Verdict> VerdictFrom(std::string_view name);
 
-// What a job belongs to. Candidates are written c1, c2, … in commit order; requests (select's and propose's jobs) r1, …;
-// prepared things of the task (reference, baselines) p1, ….
+// What a job belongs to. Candidates are written c1, c2, … in commit order; requests (select's and
+// propose's jobs) r1, …; prepared things of the task (reference, baselines) p1, ….
 enum class SubjectKind : uint8_t { kCandidate, kRequest, kPrepared };
 struct Subject {
   SubjectKind kind = SubjectKind::kCandidate;
@@ -53,25 +66,26 @@ struct BlobRef {
 
 // Something that can be run or compared: what compile gives and what verify and profile take.
 struct Artefact {
-  std::string role;   // candidate, incumbent, baseline, reference
-  std::string name;   // "c12", or the baseline's name
-  std::string kind;   // shared_library, cubin, …
+  std::string role;  // candidate, incumbent, baseline, reference
+  std::string name;  // "c12", or the baseline's name
+  std::string kind;  // shared_library, cubin, …
   BlobRef blob;
-  Value launch;       // map: symbol, and for devices the launch description (grid, block, shared bytes, …)
+  Value
+      launch;  // map: symbol, and for devices the launch description (grid, block, shared bytes, …)
   bool operator==(const Artefact&) const = default;
 };
 
 // A candidate as a worker sees it.
 struct CandidateView {
   Subject id;
-  std::string name;                  // "c12"; for prepared things the baseline's name, or "reference"
-  std::string origin;                // step that proposed it; "prepare" for prepared things
+  std::string name;    // "c12"; for prepared things the baseline's name, or "reference"
+  std::string origin;  // step that proposed it; "prepare" for prepared things
   std::vector<Subject> parents;
-  std::string variant;               // template it was made from, "" when written whole
-  Value parameters;                  // map name -> value
+  std::string variant;  // template it was made from, "" when written whole
+  Value parameters;     // map name -> value
   BlobRef source;
-  std::string source_name;           // file name with the suffix that says the language
-  Value facts;                       // map step -> map fact -> value, of the steps it has passed
+  std::string source_name;  // file name with the suffix that says the language
+  Value facts;              // map step -> map fact -> value, of the steps it has passed
 };
 
 // A wish of select: let `step` propose `count` candidates.
@@ -85,25 +99,25 @@ struct Request {
 // A new candidate, as a propose stage gives it.
 struct Proposal {
   std::string variant;
-  Value parameters;      // map name -> value
-  BlobRef source;        // whole source text, parameters already written into it
+  Value parameters;  // map name -> value
+  BlobRef source;    // whole source text, parameters already written into it
   std::string source_name;
   std::vector<Subject> parents;
-  std::string note;      // one line: why
+  std::string note;  // one line: why
 };
 
 struct Job {
   std::string run;
   JobKey key;
   uint32_t attempt = 1;
-  std::string label;         // "c12/build#1", for messages, file names and random streams
-  std::string step;          // step id in the workflow
-  std::string stage;         // "compile", "propose/tune", …
-  Value settings;            // the step's `with`
-  BlobRef context;           // the run's bundle: workflow, task and target files (configs/bundle.h)
-  std::string target;        // target's name
+  std::string label;   // "c12/build#1", for messages, file names and random streams
+  std::string step;    // step id in the workflow
+  std::string stage;   // "compile", "propose/tune", …
+  Value settings;      // the step's `with`
+  BlobRef context;     // the run's bundle: workflow, task and target files (configs/bundle.h)
+  std::string target;  // target's name
   uint64_t seed = 0;
-  uint64_t history_seq = 0;  // stateful stages: fold the log up to here
+  uint64_t history_seq = 0;       // stateful stages: fold the log up to here
   uint32_t running_limit_ms = 0;  // 0 = none
   std::optional<CandidateView> candidate;
   std::vector<Artefact> artefacts;  // candidate first, then incumbent, baselines, reference
@@ -132,15 +146,15 @@ struct Failure {
 struct JobResult {
   std::optional<Failure> failure;  // set: nothing below but message, usage and blobs counts
   Verdict verdict = Verdict::kOk;
-  std::string message;             // one line for people: the first compile error, where it was wrong, …
-  Value facts;                     // map; only the fields that the stage's contract declares
+  std::string message;  // one line for people: the first compile error, where it was wrong, …
+  Value facts;          // map; only the fields that the stage's contract declares
   Usage usage;
   bool cached = false;
-  std::vector<Artefact> artefacts;        // compile's output
-  std::map<std::string, BlobRef> blobs;   // stdout, stderr, samples, prompt, answer, …
-  std::vector<Proposal> proposals;        // propose's output
-  std::vector<Request> requests;          // select's output
-  bool exhausted = false;                 // propose: nothing new can come from this step any more
+  std::vector<Artefact> artefacts;       // compile's output
+  std::map<std::string, BlobRef> blobs;  // stdout, stderr, samples, prompt, answer, …
+  std::vector<Proposal> proposals;       // propose's output
+  std::vector<Request> requests;         // select's output
+  bool exhausted = false;                // propose: nothing new can come from this step any more
 };
 
 Value ToValue(const BlobRef&);

@@ -1,4 +1,5 @@
-// What a worker is told of a job: the bytes of Job, derived from the state at the moment of the start.
+// What a worker is told of a job: the bytes of Job, derived from the state at the moment of the
+// start.
 #include "engine/core/run_core.h"
 
 namespace kev {
@@ -34,8 +35,10 @@ std::string RunCore::PayloadOf(const JobKey& key, const StepOutcome& outcome) co
 
   if (key.subject.kind == SubjectKind::kRequest) {
     const ProposeRequest& request = requests_[key.subject.number - 1];
-    if (request.select) job.places = request.request.hints;
-    else job.request = request.request;
+    if (request.select)
+      job.places = request.request.hints;
+    else
+      job.request = request.request;
     return EncodeCanonical(ToValue(job));
   }
 
@@ -60,7 +63,8 @@ std::string RunCore::PayloadOf(const JobKey& key, const StepOutcome& outcome) co
         job.artefacts.push_back(std::move(artefact));
       }
     };
-    if (!calibration) add(prepared ? prepared_[key.subject.number - 1].artefacts : c.artefacts, "candidate");
+    if (!calibration)
+      add(prepared ? prepared_[key.subject.number - 1].artefacts : c.artefacts, "candidate");
     if (step.kind == StageKind::kProfile) {
       if (best_ && best_->candidate != key.subject) {
         add(candidates_[best_->candidate.number - 1].artefacts, "incumbent");

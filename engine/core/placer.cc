@@ -7,8 +7,9 @@
 namespace kev {
 namespace {
 
-constexpr double kRoundTripMs = 0.5;   // queue and commit, seen from a worker (measured: 0.2 to 0.5 ms)
-constexpr size_t kMostAhead = 256;     // jobs sent ahead of need
+constexpr double kRoundTripMs =
+    0.5;  // queue and commit, seen from a worker (measured: 0.2 to 0.5 ms)
+constexpr size_t kMostAhead = 256;  // jobs sent ahead of need
 
 bool Limited(const ReadyAttempt& a) { return a.running_limit_ms != 0 || a.queued_limit_ms != 0; }
 
@@ -17,7 +18,8 @@ bool Limited(const ReadyAttempt& a) { return a.running_limit_ms != 0 || a.queued
 // Slots, and what keeps a worker busy for the time of a round trip.
 size_t Placer::Worker::Credit() const {
   if (mean_busy_ms < 0) return spec.slots;
-  const double ahead = mean_busy_ms <= 0 ? static_cast<double>(kMostAhead) : std::floor(kRoundTripMs / mean_busy_ms);
+  const double ahead =
+      mean_busy_ms <= 0 ? static_cast<double>(kMostAhead) : std::floor(kRoundTripMs / mean_busy_ms);
   return spec.slots + static_cast<size_t>(std::min(ahead, static_cast<double>(kMostAhead)));
 }
 
@@ -76,7 +78,8 @@ void Placer::Taken(const AttemptId& id, int64_t now_ms) {
   const auto it = out_.find(id);
   if (it == out_.end() || it->second.taken) return;
   it->second.taken = true;
-  if (it->second.attempt.running_limit_ms != 0) it->second.deadline_ms = now_ms + it->second.attempt.running_limit_ms;
+  if (it->second.attempt.running_limit_ms != 0)
+    it->second.deadline_ms = now_ms + it->second.attempt.running_limit_ms;
 }
 
 void Placer::Finished(const AttemptId& id, double busy_ms) {
@@ -91,7 +94,8 @@ void Placer::Finished(const AttemptId& id, double busy_ms) {
   --worker.out;
   if (given.attempt.solitary) worker.solitary = false;
   if (busy_ms >= 0) {
-    worker.mean_busy_ms = worker.mean_busy_ms < 0 ? busy_ms : 0.9 * worker.mean_busy_ms + 0.1 * busy_ms;
+    worker.mean_busy_ms =
+        worker.mean_busy_ms < 0 ? busy_ms : 0.9 * worker.mean_busy_ms + 0.1 * busy_ms;
   }
   if (given.attempt.quiet_host) --quiet_out_[worker.spec.host];
   if (!given.attempt.light) --heavy_out_[worker.spec.host];
@@ -101,7 +105,8 @@ std::optional<WorkerId> Placer::Withdraw(const AttemptId& id) {
   const auto it = out_.find(id);
   if (it != out_.end()) return it->second.worker;  // its slot stays taken until the worker answers
   for (auto& [stage, queue] : ready_) {
-    const auto found = std::find_if(queue.begin(), queue.end(), [&](const Waiting& w) { return w.attempt.id == id; });
+    const auto found = std::find_if(queue.begin(), queue.end(),
+                                    [&](const Waiting& w) { return w.attempt.id == id; });
     if (found == queue.end()) continue;
     if (Limited(found->attempt)) --limited_;
     queue.erase(found);
@@ -109,7 +114,8 @@ std::optional<WorkerId> Placer::Withdraw(const AttemptId& id) {
     return std::nullopt;
   }
   for (auto& [when, attempts] : later_) {
-    const auto found = std::find_if(attempts.begin(), attempts.end(), [&](const auto& a) { return a.id == id; });
+    const auto found =
+        std::find_if(attempts.begin(), attempts.end(), [&](const auto& a) { return a.id == id; });
     if (found == attempts.end()) continue;
     if (Limited(*found)) --limited_;
     attempts.erase(found);
@@ -132,15 +138,17 @@ bool Placer::Fits(const Worker& worker, const ReadyAttempt& attempt) const {
   return !attempt.quiet_host || !HostBusy(worker.spec.host);
 }
 
-// The worker with the most free credit of those that the attempt fits, but none on a hushed host; the lowest id among
-// equals.
+// The worker with the most free credit of those that the attempt fits, but none on a hushed host;
+// the lowest id among equals.
 Placer::Worker* Placer::Choose(const std::string& stage, const ReadyAttempt& attempt,
                                const std::vector<std::string>& hushed, WorkerId* id) {
   Worker* best = nullptr;
   size_t best_free = 0;
   for (auto& [worker_id, worker] : workers_) {
     if (!Fits(worker, attempt)) continue;
-    if (std::find(worker.spec.stages.begin(), worker.spec.stages.end(), stage) == worker.spec.stages.end()) continue;
+    if (std::find(worker.spec.stages.begin(), worker.spec.stages.end(), stage) ==
+        worker.spec.stages.end())
+      continue;
     const size_t free = worker.Credit() - worker.out;
     if (best != nullptr && free <= best_free) continue;
     if (std::find(hushed.begin(), hushed.end(), worker.spec.host) != hushed.end()) continue;
@@ -162,12 +170,13 @@ void Placer::Give(WorkerId id, Worker& worker, const ReadyAttempt& attempt) {
 std::vector<Placer::Placement> Placer::Place(int64_t now_ms, bool holding) {
   std::vector<Placement> placements;
   while (!later_.empty() && later_.begin()->first <= now_ms) {
-    for (const ReadyAttempt& attempt : later_.begin()->second) ready_[attempt.stage].push_back({attempt, now_ms});
+    for (const ReadyAttempt& attempt : later_.begin()->second)
+      ready_[attempt.stage].push_back({attempt, now_ms});
     later_.erase(later_.begin());
   }
   if (holding || workers_.empty()) return placements;
-  // Quiet attempts first: while one waits for its host to fall silent, nothing new begins on the hosts that it could
-  // run on, so that a busy host cannot keep it waiting for ever.
+  // Quiet attempts first: while one waits for its host to fall silent, nothing new begins on the
+  // hosts that it could run on, so that a busy host cannot keep it waiting for ever.
   std::vector<std::string> hushed;
   for (auto& [stage, queue] : ready_) {
     for (auto it = queue.begin(); it != queue.end();) {
@@ -181,7 +190,8 @@ std::vector<Placer::Placement> Placer::Place(int64_t now_ms, bool holding) {
         continue;
       }
       for (const auto& [worker_id, worker] : workers_) {
-        if (std::find(worker.spec.stages.begin(), worker.spec.stages.end(), stage) != worker.spec.stages.end()) {
+        if (std::find(worker.spec.stages.begin(), worker.spec.stages.end(), stage) !=
+            worker.spec.stages.end()) {
           hushed.push_back(worker.spec.host);
         }
       }
@@ -215,7 +225,8 @@ std::vector<Placer::Expired> Placer::TakeExpired(int64_t now_ms) {
   for (auto& [stage, queue] : ready_) {
     for (Waiting& waiting : queue) {
       const uint32_t limit = waiting.attempt.queued_limit_ms;
-      if (limit != 0 && now_ms - waiting.since_ms >= limit) expired.push_back({waiting.attempt.id, false});
+      if (limit != 0 && now_ms - waiting.since_ms >= limit)
+        expired.push_back({waiting.attempt.id, false});
     }
   }
   return expired;
@@ -233,7 +244,8 @@ std::optional<int64_t> Placer::NextWake() const {
   }
   for (const auto& [stage, queue] : ready_) {
     for (const Waiting& waiting : queue) {
-      if (waiting.attempt.queued_limit_ms != 0) consider(waiting.since_ms + waiting.attempt.queued_limit_ms);
+      if (waiting.attempt.queued_limit_ms != 0)
+        consider(waiting.since_ms + waiting.attempt.queued_limit_ms);
     }
   }
   return wake;

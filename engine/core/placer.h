@@ -1,5 +1,6 @@
-// Placer: maps ready attempts to workers. It knows credits, quiet hosts, solitary attempts and time-outs; it is told the
-// time. It is simulated and tested but not logged: where an attempt runs may differ between a run and its replay.
+// Placer: maps ready attempts to workers. It knows credits, quiet hosts, solitary attempts and
+// time-outs; it is told the time. It is simulated and tested but not logged: where an attempt runs
+// may differ between a run and its replay.
 //
 // Threads: one at a time. Errors: none; unknown workers and attempts are ignored.
 #ifndef KEV_ENGINE_CORE_PLACER_H_
@@ -34,9 +35,10 @@ struct ReadyAttempt {
   AttemptId id;
   std::string stage;
   int64_t not_before_ms = 0;
-  bool solitary = false;        // only job on its worker
-  bool quiet_host = false;      // nothing else of this engine runs on its host meanwhile
-  bool light = false;           // waits for others more than it works (propose, select): quiet jobs do not wait for it
+  bool solitary = false;    // only job on its worker
+  bool quiet_host = false;  // nothing else of this engine runs on its host meanwhile
+  bool light = false;  // waits for others more than it works (propose, select): quiet jobs do not
+                       // wait for it
   uint32_t running_limit_ms = 0;  // 0: none
   uint32_t queued_limit_ms = 0;
 };
@@ -67,7 +69,8 @@ class Placer {
   // A worker that came back has this ready attempt already. False when it is not ready here.
   bool Adopt(WorkerId worker, const AttemptId& id, int64_t now_ms);
   void Taken(const AttemptId& id, int64_t now_ms);
-  // The attempt is over. `busy_ms` is the time that the worker spent on it: it sets how much is sent ahead.
+  // The attempt is over. `busy_ms` is the time that the worker spent on it: it sets how much is
+  // sent ahead.
   void Finished(const AttemptId& id, double busy_ms);
   // The attempt is no longer wanted. Gives the worker that has it, if one has.
   std::optional<WorkerId> Withdraw(const AttemptId& id);
@@ -89,7 +92,7 @@ class Placer {
     WorkerSpec spec;
     size_t out = 0;
     bool draining = false;
-    bool solitary = false;    // has a solitary attempt
+    bool solitary = false;     // has a solitary attempt
     double mean_busy_ms = -1;  // of its jobs; < 0: none yet
     size_t Credit() const;
   };
@@ -105,16 +108,16 @@ class Placer {
   };
   bool Fits(const Worker& worker, const ReadyAttempt& attempt) const;
   bool HostBusy(const std::string& host) const;
-  Worker* Choose(const std::string& stage, const ReadyAttempt& attempt, const std::vector<std::string>& hushed,
-                 WorkerId* id);
+  Worker* Choose(const std::string& stage, const ReadyAttempt& attempt,
+                 const std::vector<std::string>& hushed, WorkerId* id);
   void Give(WorkerId id, Worker& worker, const ReadyAttempt& attempt);
 
   std::map<WorkerId, Worker> workers_;
-  std::map<std::string, std::deque<Waiting>> ready_;  // by stage, in order of arrival
+  std::map<std::string, std::deque<Waiting>> ready_;    // by stage, in order of arrival
   std::map<int64_t, std::vector<ReadyAttempt>> later_;  // by not_before_ms
   std::map<AttemptId, Given> out_;
-  std::map<std::string, size_t> quiet_out_;   // host -> quiet attempts there
-  std::map<std::string, size_t> heavy_out_;   // host -> attempts there that are not light
+  std::map<std::string, size_t> quiet_out_;  // host -> quiet attempts there
+  std::map<std::string, size_t> heavy_out_;  // host -> attempts there that are not light
   size_t ready_count_ = 0;
   size_t limited_ = 0;  // attempts with a time limit, ready or out: nothing to look for when 0
 };

@@ -5,7 +5,8 @@
 namespace kev {
 namespace {
 
-constexpr std::array<const char*, 6> kKinds = {"propose", "compile", "verify", "profile", "select", "exec"};
+constexpr std::array<const char*, 6> kKinds = {"propose", "compile", "verify",
+                                               "profile", "select",  "exec"};
 constexpr std::array<const char*, 3> kShares = {"fill", "in_flight", "first"};
 
 template <size_t N>
@@ -16,7 +17,9 @@ std::optional<uint8_t> IndexIn(const std::array<const char*, N>& names, const st
   return std::nullopt;
 }
 
-Error Malformed(const std::string& what) { return Error{Code::kCorrupt, "malformed plan: " + what}; }
+Error Malformed(const std::string& what) {
+  return Error{Code::kCorrupt, "malformed plan: " + what};
+}
 
 Value StepValue(const Step& s) {
   Value v;
@@ -51,7 +54,8 @@ Result<Step> StepFrom(const Value& v, size_t step_count) {
   if (s.id.empty() || !kind) return Malformed("step");
   s.kind = static_cast<StageKind>(*kind);
   for (const Value& n : v["needs"].AsList()) {
-    if (n.AsInt(-1) < 0 || static_cast<size_t>(n.AsInt()) >= step_count) return Malformed("needs of " + s.id);
+    if (n.AsInt(-1) < 0 || static_cast<size_t>(n.AsInt()) >= step_count)
+      return Malformed("needs of " + s.id);
     s.needs.push_back(static_cast<uint16_t>(n.AsInt()));
   }
   if (v.Has("when")) {
@@ -156,7 +160,8 @@ Result<Plan> PlanFrom(const Value& v) {
     const auto kind = IndexIn(kShares, item["kind"].AsString());
     const int64_t step = item["step"].AsInt(-1);
     if (!kind || step < 0 || static_cast<size_t>(step) >= steps.size()) return Malformed("shares");
-    p.shares.push_back({static_cast<uint16_t>(step), static_cast<Share::Kind>(*kind), U32(item["amount"])});
+    p.shares.push_back(
+        {static_cast<uint16_t>(step), static_cast<Share::Kind>(*kind), U32(item["amount"])});
   }
   if (v.Has("select")) {
     const int64_t select = v["select"].AsInt(-1);

@@ -1,5 +1,6 @@
-// Counter-based random numbers: a value depends only on its key and counter, never on how many were drawn before, so
-// that a retried or reordered job draws the same ones. No standard-library distributions (they differ by library).
+// Counter-based random numbers: a value depends only on its key and counter, never on how many were
+// drawn before, so that a retried or reordered job draws the same ones. No standard-library
+// distributions (they differ by library).
 #ifndef KEV_ENGINE_CORE_RANDOM_H_
 #define KEV_ENGINE_CORE_RANDOM_H_
 

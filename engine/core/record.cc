@@ -1,4 +1,5 @@
-// Records of candidates and of the run: the form in which they are kept beside the log and shown to people.
+// Records of candidates and of the run: the form in which they are kept beside the log and shown to
+// people.
 #include "engine/core/run_core.h"
 
 namespace kev {
@@ -44,7 +45,8 @@ Value RunCore::CandidateRecord(Subject subject) const {
     v.Set("id", kev::Name(subject));
     v.Set("step", plan_.steps[request.step].id);
     v.Set("count", request.request.count);
-    if (!request.request.hints.IsNull()) v.Set(request.select ? "places" : "hints", request.request.hints);
+    if (!request.request.hints.IsNull())
+      v.Set(request.select ? "places" : "hints", request.request.hints);
     v.Set("outcome", OutcomeRecord(request.outcome));
     Value::List born;
     for (const Subject s : request.born) born.emplace_back(kev::Name(s));
@@ -77,10 +79,13 @@ Value RunCore::CandidateRecord(Subject subject) const {
   }
   Value steps;
   for (size_t s = 0; s < c.steps.size(); ++s) {
-    if (c.steps[s].state != StepOutcome::State::kWaiting) steps.Set(plan_.steps[s].id, OutcomeRecord(c.steps[s]));
+    if (c.steps[s].state != StepOutcome::State::kWaiting)
+      steps.Set(plan_.steps[s].id, OutcomeRecord(c.steps[s]));
   }
   for (const auto& [key, outcome] : claims_) {
-    if (key.subject == subject) steps.Set(plan_.steps[key.step].id + "[" + std::to_string(key.index) + "]", OutcomeRecord(outcome));
+    if (key.subject == subject)
+      steps.Set(plan_.steps[key.step].id + "[" + std::to_string(key.index) + "]",
+                OutcomeRecord(outcome));
   }
   if (!steps.IsNull()) v.Set("steps", std::move(steps));
   return v;

@@ -1,8 +1,8 @@
 // Result<T>: a value, or an Error with a code that says whether trying again can help.
 //
-// Used for failures of the system (I/O, protocol, bad files). What happens to a kernel (it does not compile, it is
-// wrong, it crashes) is not an Error but a Verdict (engine/core/job.h).
-// Threads: plain values. Exceptions are not used; adapters turn a library's exceptions into Errors.
+// Used for failures of the system (I/O, protocol, bad files). What happens to a kernel (it does not
+// compile, it is wrong, it crashes) is not an Error but a Verdict (engine/core/job.h). Threads:
+// plain values. Exceptions are not used; adapters turn a library's exceptions into Errors.
 #ifndef KEV_ENGINE_CORE_RESULT_H_
 #define KEV_ENGINE_CORE_RESULT_H_
 
@@ -34,8 +34,8 @@ struct Error {
 template <typename T>
 class [[nodiscard]] Result {
  public:
-  Result(T value) : state_(std::move(value)) {}        // NOLINT: implicit on purpose
-  Result(Error error) : state_(std::move(error)) {}    // NOLINT: implicit on purpose
+  Result(T value) : state_(std::move(value)) {}      // NOLINT: implicit on purpose
+  Result(Error error) : state_(std::move(error)) {}  // NOLINT: implicit on purpose
   bool ok() const { return state_.index() == 0; }
   explicit operator bool() const { return ok(); }
   // REQUIRES: ok()

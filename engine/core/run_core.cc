@@ -33,7 +33,8 @@ void EncodeCommand(const Command& command, std::string* out) {
 }  // namespace
 
 const char* Name(Phase phase) {
-  static constexpr const char* kNames[] = {"new", "preparing", "searching", "draining", "claiming", "ended"};
+  static constexpr const char* kNames[] = {"new",      "preparing", "searching",
+                                           "draining", "claiming",  "ended"};
   return kNames[static_cast<size_t>(phase)];
 }
 
@@ -84,7 +85,8 @@ uint32_t RunCore::OpenAttempt(const JobKey& key) const {
 
 bool RunCore::HasReported(const JobKey& key, uint32_t attempt) const {
   const StepOutcome* outcome = OutcomeOf(key);
-  return (outcome != nullptr && attempt != 0 && outcome->reported == attempt) || spent_.contains({key, attempt});
+  return (outcome != nullptr && attempt != 0 && outcome->reported == attempt) ||
+         spent_.contains({key, attempt});
 }
 
 std::vector<Subject> RunCore::TakeChanged() {
@@ -153,7 +155,8 @@ void RunCore::On(const JobReported& e) {
   usage_.device_ms += e.result.usage.device_ms;
   usage_.wall_ms += e.result.usage.wall_ms;
   StepOutcome* outcome = OutcomeOf(e.key);
-  if (outcome == nullptr || outcome->state != StepOutcome::State::kOpen || outcome->attempt != e.attempt) {
+  if (outcome == nullptr || outcome->state != StepOutcome::State::kOpen ||
+      outcome->attempt != e.attempt) {
     spent_.insert({e.key, e.attempt});
     ++stale_;
     return;
@@ -168,7 +171,8 @@ void RunCore::On(const JobReported& e) {
       Withdraw(e.key, *outcome);
       outcome->message = failure.message;
       Finish("failed", "failed", Label(e.key, e.attempt) + ": " + failure.message);
-    } else if (failure.failure == FailureClass::kProviderMissing && e.key.subject.kind == SubjectKind::kRequest) {
+    } else if (failure.failure == FailureClass::kProviderMissing &&
+               e.key.subject.kind == SubjectKind::kRequest) {
       Disable(StepOf(e.key).id, failure.message);
     } else {
       Retry(e.key, failure.message, /*counts=*/true);
@@ -178,15 +182,18 @@ void RunCore::On(const JobReported& e) {
   open_.erase(e.key);
   outcome->reported = e.attempt;
   outcome->verdict = e.result.verdict;
-  outcome->state = e.result.verdict == Verdict::kOk ? StepOutcome::State::kPassed : StepOutcome::State::kEnded;
+  outcome->state =
+      e.result.verdict == Verdict::kOk ? StepOutcome::State::kPassed : StepOutcome::State::kEnded;
   outcome->message = e.result.message;
   outcome->facts = e.result.facts;
   outcome->usage = e.result.usage;
   outcome->cached = e.result.cached;
   outcome->seq = current_seq_;
   if (e.key.subject.kind == SubjectKind::kCandidate) {
-    if (e.key.index != 0) ClaimReported(e.key, e);
-    else CandidateReported(e.key.subject.number, e.key.step, e);
+    if (e.key.index != 0)
+      ClaimReported(e.key, e);
+    else
+      CandidateReported(e.key.subject.number, e.key.step, e);
   } else if (e.key.subject.kind == SubjectKind::kRequest) {
     RequestReported(e.key.subject.number, e);
   } else {
@@ -196,11 +203,14 @@ void RunCore::On(const JobReported& e) {
 
 void RunCore::On(const AttemptLost& e) {
   StepOutcome* outcome = OutcomeOf(e.key);
-  if (outcome == nullptr || outcome->state != StepOutcome::State::kOpen || outcome->attempt != e.attempt) return;
+  if (outcome == nullptr || outcome->state != StepOutcome::State::kOpen ||
+      outcome->attempt != e.attempt)
+    return;
   if (e.reason == AttemptLost::Reason::kWorkerDied && e.taken) {
     ++outcome->deaths;
     if (e.alone && outcome->solitary) {
-      GiveUp(e.key, "its worker died " + std::to_string(outcome->deaths) + " times, the last time alone: " + e.detail);
+      GiveUp(e.key, "its worker died " + std::to_string(outcome->deaths) +
+                        " times, the last time alone: " + e.detail);
       return;
     }
     if (outcome->deaths >= 2) outcome->solitary = true;
@@ -210,10 +220,13 @@ void RunCore::On(const AttemptLost& e) {
 
 void RunCore::On(const AttemptTimedOut& e) {
   StepOutcome* outcome = OutcomeOf(e.key);
-  if (outcome == nullptr || outcome->state != StepOutcome::State::kOpen || outcome->attempt != e.attempt) return;
+  if (outcome == nullptr || outcome->state != StepOutcome::State::kOpen ||
+      outcome->attempt != e.attempt)
+    return;
   commands_.push_back(CancelAttempt{e.key, e.attempt});
-  Retry(e.key, e.kind == AttemptTimedOut::Kind::kRunning ? "ran longer than the step's timeout"
-                                                         : "waited longer than the step's queued timeout",
+  Retry(e.key,
+        e.kind == AttemptTimedOut::Kind::kRunning ? "ran longer than the step's timeout"
+                                                  : "waited longer than the step's queued timeout",
         /*counts=*/true);
 }
 
@@ -229,9 +242,12 @@ void RunCore::On(const Signal& e) {
       if (phase_ != Phase::kEnded) Finish("cancelled", "cancelled", "cancelled by a signal");
       break;
     case Signal::Kind::kBudget:
-      if (e.data.Has("candidates")) plan_.budget.candidates = static_cast<uint64_t>(e.data["candidates"].AsInt());
-      if (e.data.Has("evaluations")) plan_.budget.evaluations = static_cast<uint64_t>(e.data["evaluations"].AsInt());
-      if (e.data.Has("wall_ms")) plan_.budget.wall_ms = static_cast<uint64_t>(e.data["wall_ms"].AsInt());
+      if (e.data.Has("candidates"))
+        plan_.budget.candidates = static_cast<uint64_t>(e.data["candidates"].AsInt());
+      if (e.data.Has("evaluations"))
+        plan_.budget.evaluations = static_cast<uint64_t>(e.data["evaluations"].AsInt());
+      if (e.data.Has("wall_ms"))
+        plan_.budget.wall_ms = static_cast<uint64_t>(e.data["wall_ms"].AsInt());
       break;
   }
 }
@@ -253,7 +269,8 @@ StepOutcome* RunCore::OutcomeOf(const JobKey& key) {
     case SubjectKind::kCandidate:
       return n <= candidates_.size() ? &candidates_[n - 1].steps[key.step] : nullptr;
     case SubjectKind::kRequest:
-      return n <= requests_.size() && requests_[n - 1].step == key.step ? &requests_[n - 1].outcome : nullptr;
+      return n <= requests_.size() && requests_[n - 1].step == key.step ? &requests_[n - 1].outcome
+                                                                        : nullptr;
     case SubjectKind::kPrepared:
       return n <= prepared_.size() ? &prepared_[n - 1].record.steps[key.step] : nullptr;
   }
@@ -292,11 +309,13 @@ void RunCore::Retry(const JobKey& key, const std::string& why, bool counts) {
   if (counts) {
     ++outcome.failures;
     if (outcome.failures > policy.max) {
-      GiveUp(key, "gave up after " + std::to_string(outcome.failures) + " infrastructure failures: " + why);
+      GiveUp(key, "gave up after " + std::to_string(outcome.failures) +
+                      " infrastructure failures: " + why);
       return;
     }
     const uint64_t window =
-        std::min<uint64_t>(policy.cap_ms, static_cast<uint64_t>(policy.base_ms) << std::min(outcome.failures - 1, 20u));
+        std::min<uint64_t>(policy.cap_ms, static_cast<uint64_t>(policy.base_ms)
+                                              << std::min(outcome.failures - 1, 20u));
     CounterRandom random(plan_.seed, Label(key, outcome.attempt) + "/retry");
     not_before = now_ms_ + static_cast<int64_t>(window > 0 ? random.Below(window) : 0);
   }
@@ -321,7 +340,8 @@ void RunCore::GiveUp(const JobKey& key, const std::string& why) {
       return;
     }
     EndRequest(request);
-    if (++given_up_[key.step] >= 3) Disable(StepOf(key).id, "three requests in a row came to nothing: " + why);
+    if (++given_up_[key.step] >= 3)
+      Disable(StepOf(key).id, "three requests in a row came to nothing: " + why);
   } else if (key.index != 0) {
     JobReported report;
     report.key = key;
@@ -334,7 +354,8 @@ void RunCore::GiveUp(const JobKey& key, const std::string& why) {
   }
 }
 
-void RunCore::Finish(const std::string& status, const std::string& stopped_by, const std::string& message) {
+void RunCore::Finish(const std::string& status, const std::string& stopped_by,
+                     const std::string& message) {
   if (phase_ == Phase::kEnded) return;
   for (Candidate& c : candidates_) {
     if (!c.ended) End(c, Verdict::kCancelled, "the run ended", "");

@@ -38,7 +38,8 @@ void RunCore::Born(const Proposal& proposal, uint32_t request_number) {
   Fire(c);
 }
 
-// Starts or skips every step whose needs are met, until nothing more follows; ends the candidate when it has passed all.
+// Starts or skips every step whose needs are met, until nothing more follows; ends the candidate
+// when it has passed all.
 void RunCore::Fire(Candidate& c) {
   using State = StepOutcome::State;
   const auto origin = plan_.Find(c.view.origin);
@@ -53,7 +54,8 @@ void RunCore::Fire(Candidate& c) {
       if (!path[s] || outcome.state != State::kWaiting) continue;
       const Step& step = plan_.steps[s];
       const bool met = std::all_of(step.needs.begin(), step.needs.end(), [&](uint16_t need) {
-        return !path[need] || c.steps[need].state == State::kPassed || c.steps[need].state == State::kSkipped;
+        return !path[need] || c.steps[need].state == State::kPassed ||
+               c.steps[need].state == State::kSkipped;
       });
       if (!met) continue;
       moved = true;
@@ -91,10 +93,14 @@ bool RunCore::Passes(const Candidate& c, const Step& step) const {
       return Lookup::kFound;
     }
     if (scope == "run") {
-      if (field == "candidates") *out = static_cast<int64_t>(candidates_.size());
-      else if (field == "evaluated") *out = static_cast<int64_t>(evaluated_);
-      else if (field == "refused") *out = static_cast<int64_t>(ended_count_ - std::min(ended_count_, evaluated_));
-      else return Lookup::kUnknown;
+      if (field == "candidates")
+        *out = static_cast<int64_t>(candidates_.size());
+      else if (field == "evaluated")
+        *out = static_cast<int64_t>(evaluated_);
+      else if (field == "refused")
+        *out = static_cast<int64_t>(ended_count_ - std::min(ended_count_, evaluated_));
+      else
+        return Lookup::kUnknown;
       return Lookup::kFound;
     }
     if (scope == "task" && field == "name") {
@@ -130,13 +136,16 @@ void RunCore::CandidateReported(uint32_t number, uint16_t step, const JobReporte
   Fire(c);
 }
 
-// `best` moves to a candidate that was confirmed at final fidelity and is faster than the best so far.
+// `best` moves to a candidate that was confirmed at final fidelity and is faster than the best so
+// far.
 void RunCore::ConsiderBest(Candidate& c, uint16_t step) {
   Best confirmed{c.view.id, step, c.steps[step].facts, current_seq_};
   if (confirmed.facts["speedup"].AsDouble() <= 0) return;
   // A verify step that its `when` skipped counts as passed for the graph, but not for a claim.
   for (size_t s = 0; s < plan_.steps.size(); ++s) {
-    if (plan_.steps[s].kind == StageKind::kVerify && c.steps[s].state == StepOutcome::State::kSkipped) return;
+    if (plan_.steps[s].kind == StageKind::kVerify &&
+        c.steps[s].state == StepOutcome::State::kSkipped)
+      return;
   }
   confirmed_.push_back(confirmed);
   if (best_ && confirmed.facts["speedup"].AsDouble() <= best_->facts["speedup"].AsDouble()) return;
@@ -145,14 +154,16 @@ void RunCore::ConsiderBest(Candidate& c, uint16_t step) {
   select_idle_ = false;
 }
 
-void RunCore::End(Candidate& c, Verdict verdict, const std::string& message, const std::string& ended_by) {
+void RunCore::End(Candidate& c, Verdict verdict, const std::string& message,
+                  const std::string& ended_by) {
   if (c.ended) return;
   c.ended = true;
   c.verdict = verdict;
   c.message = message;
   c.ended_by = ended_by;
   c.ended_seq = current_seq_;
-  for (size_t s = 0; s < c.steps.size(); ++s) Withdraw({c.view.id, static_cast<uint16_t>(s), 0}, c.steps[s]);
+  for (size_t s = 0; s < c.steps.size(); ++s)
+    Withdraw({c.view.id, static_cast<uint16_t>(s), 0}, c.steps[s]);
   --active_;
   --alive_[*plan_.Find(c.view.origin)];
   ++ended_count_;

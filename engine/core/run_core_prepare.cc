@@ -1,4 +1,5 @@
-// Before the search: the reference is compiled, the baselines are compiled and verified, and the strongest is found.
+// Before the search: the reference is compiled, the baselines are compiled and verified, and the
+// strongest is found.
 #include <algorithm>
 
 #include "engine/core/run_core.h"
@@ -48,19 +49,21 @@ void RunCore::PreparedReported(uint32_t number, uint16_t step, const JobReported
     const bool reference = number <= plan_.prepared.size() && plan_.prepared[number - 1].reference;
     state.record.ended = true;
     state.record.verdict = event.result.verdict;
-    Finish("failed", "failed",
-           std::string(reference              ? "the task's reference"
-                       : state.calibration ? "measuring the task's baselines"
-                                           : "the task's baseline '" + state.record.view.name + "'") +
-               " failed at step " + plan_.steps[step].id + " (" + Name(event.result.verdict) +
-               "): " + event.result.message);
+    Finish(
+        "failed", "failed",
+        std::string(reference           ? "the task's reference"
+                    : state.calibration ? "measuring the task's baselines"
+                                        : "the task's baseline '" + state.record.view.name + "'") +
+            " failed at step " + plan_.steps[step].id + " (" + Name(event.result.verdict) +
+            "): " + event.result.message);
     return;
   }
   if (plan_.steps[step].kind == StageKind::kCompile) {
     state.artefacts = event.result.artefacts;
     if (state.artefacts.empty()) {
-      Finish("failed", "failed", Label(event.key, event.attempt) + ": compile gave no artefact of '" +
-                                     state.record.view.name + "'");
+      Finish("failed", "failed",
+             Label(event.key, event.attempt) + ": compile gave no artefact of '" +
+                 state.record.view.name + "'");
       return;
     }
     const bool reference = plan_.prepared[number - 1].reference;
@@ -102,7 +105,8 @@ void RunCore::AdvancePrepared() {
     all = false;
     if (state.calibration || state.artefacts.empty()) continue;
     StepOutcome& outcome = state.record.steps[*verify];
-    if (outcome.state == StepOutcome::State::kWaiting) Start({state.record.view.id, *verify, 0}, outcome);
+    if (outcome.state == StepOutcome::State::kWaiting)
+      Start({state.record.view.id, *verify, 0}, outcome);
   }
   if (!all) return;
   if (profile && baselines && !prepared_.back().calibration) {

@@ -1,4 +1,5 @@
-// What to ask select and the propose steps for, when to stop, and the fresh measurement of the winner at the end.
+// What to ask select and the propose steps for, when to stop, and the fresh measurement of the
+// winner at the end.
 #include <algorithm>
 
 #include "engine/core/run_core.h"
@@ -19,7 +20,8 @@ void RunCore::RequestReported(uint32_t number, const JobReported& event) {
   EndRequest(request);
   if (event.result.verdict != Verdict::kOk) {
     if (++given_up_[event.key.step] >= 10) {
-      Disable(StepOf(event.key).id, "ten answers in a row could not be used: " + event.result.message);
+      Disable(StepOf(event.key).id,
+              "ten answers in a row could not be used: " + event.result.message);
     }
     return;
   }
@@ -40,7 +42,8 @@ void RunCore::TakeWishes(const JobReported& event) {
   const Value& offered = requests_[event.key.subject.number - 1].request.hints;
   for (const auto& [step, count] : offered.AsMap()) {
     const auto index = plan_.Find(step);
-    if (index && !disabled_.contains(step) && !exhausted_[*index]) places[*index] = static_cast<uint32_t>(count.AsInt());
+    if (index && !disabled_.contains(step) && !exhausted_[*index])
+      places[*index] = static_cast<uint32_t>(count.AsInt());
   }
   bool wished = false;
   for (const Request& wish : event.result.requests) {
@@ -65,7 +68,8 @@ void RunCore::TakeWishes(const JobReported& event) {
 }
 
 void RunCore::EndRequest(ProposeRequest& request) {
-  outstanding_[request.step] -= std::min<uint64_t>(outstanding_[request.step], request.request.count);
+  outstanding_[request.step] -=
+      std::min<uint64_t>(outstanding_[request.step], request.request.count);
   select_idle_ = false;
 }
 
@@ -86,8 +90,8 @@ void RunCore::Disable(const std::string& step, const std::string& reason) {
   }
 }
 
-// Free places of each propose step: `first` shares, then `in_flight` ones, then the rest evenly to `fill`; what a
-// disabled or exhausted step leaves goes to the others.
+// Free places of each propose step: `first` shares, then `in_flight` ones, then the rest evenly to
+// `fill`; what a disabled or exhausted step leaves goes to the others.
 std::vector<uint32_t> RunCore::PlacesByStep(uint64_t places) const {
   std::vector<uint32_t> by_step(plan_.steps.size(), 0);
   std::vector<uint16_t> fill;
@@ -97,7 +101,9 @@ std::vector<uint32_t> RunCore::PlacesByStep(uint64_t places) const {
     by_step[step] += static_cast<uint32_t>(count);
     places -= count;
   };
-  const auto usable = [&](uint16_t step) { return !exhausted_[step] && !disabled_.contains(plan_.steps[step].id); };
+  const auto usable = [&](uint16_t step) {
+    return !exhausted_[step] && !disabled_.contains(plan_.steps[step].id);
+  };
   for (const Share& share : plan_.shares) {
     if (!usable(share.step) || share.kind != Share::Kind::kFirst) continue;
     const uint64_t so_far = proposed_[share.step] + outstanding_[share.step];
@@ -113,22 +119,29 @@ std::vector<uint32_t> RunCore::PlacesByStep(uint64_t places) const {
     if (usable(share.step) && share.kind == Share::Kind::kFill) fill.push_back(share.step);
   }
   if (fill.empty()) fill = others;  // nobody fills: the others may have more than their share
-  for (size_t i = 0; i < fill.size() && places > 0; ++i) give(fill[i], (places + fill.size() - i - 1) / (fill.size() - i));
+  for (size_t i = 0; i < fill.size() && places > 0; ++i)
+    give(fill[i], (places + fill.size() - i - 1) / (fill.size() - i));
   return by_step;
 }
 
 // Whether a stop rule or a budget ends the search now; stops it if so.
 bool RunCore::MustStop() {
   const Budget& budget = plan_.budget;
-  if (budget.wall_ms != 0 && now_ms_ >= static_cast<int64_t>(budget.wall_ms)) return StopSearch("wall", true), true;
-  if (budget.evaluations != 0 && evaluated_ >= budget.evaluations) return StopSearch("evaluations", true), true;
-  if (budget.device_s > 0 && usage_.device_ms >= budget.device_s * 1000) return StopSearch("device", true), true;
-  if (budget.tokens != 0 && static_cast<uint64_t>(usage_.tokens_in + usage_.tokens_out) >= budget.tokens) {
+  if (budget.wall_ms != 0 && now_ms_ >= static_cast<int64_t>(budget.wall_ms))
+    return StopSearch("wall", true), true;
+  if (budget.evaluations != 0 && evaluated_ >= budget.evaluations)
+    return StopSearch("evaluations", true), true;
+  if (budget.device_s > 0 && usage_.device_ms >= budget.device_s * 1000)
+    return StopSearch("device", true), true;
+  if (budget.tokens != 0 &&
+      static_cast<uint64_t>(usage_.tokens_in + usage_.tokens_out) >= budget.tokens) {
     return StopSearch("tokens", true), true;
   }
   if (budget.usd > 0 && usage_.usd >= budget.usd) return StopSearch("usd", true), true;
-  if (plan_.stop.plateau != 0 && since_best_ >= plan_.stop.plateau) return StopSearch("plateau", true), true;
-  if (plan_.stop.speedup > 0 && best_ && best_->facts["speedup_low"].AsDouble() >= plan_.stop.speedup) {
+  if (plan_.stop.plateau != 0 && since_best_ >= plan_.stop.plateau)
+    return StopSearch("plateau", true), true;
+  if (plan_.stop.speedup > 0 && best_ &&
+      best_->facts["speedup_low"].AsDouble() >= plan_.stop.speedup) {
     return StopSearch("speedup", true), true;
   }
   return false;
@@ -140,7 +153,7 @@ void RunCore::DeriveSearch() {
     for (const uint64_t n : outstanding_) outstanding += n;
     const bool idle = active_ == 0 && outstanding == 0 && !select_open_;
     const uint64_t used = candidates_.size() + outstanding;
-    const uint64_t left = plan_.budget.candidates == 0 ? UINT64_MAX
+    const uint64_t left = plan_.budget.candidates == 0     ? UINT64_MAX
                           : plan_.budget.candidates > used ? plan_.budget.candidates - used
                                                            : 0;
     const uint64_t busy = active_ + outstanding;
@@ -156,7 +169,8 @@ void RunCore::DeriveSearch() {
       }
       requests_.push_back(std::move(request));
       select_open_ = true;
-      const JobKey key{{SubjectKind::kRequest, static_cast<uint32_t>(requests_.size())}, *plan_.select, 0};
+      const JobKey key{
+          {SubjectKind::kRequest, static_cast<uint32_t>(requests_.size())}, *plan_.select, 0};
       Start(key, requests_.back().outcome);
     } else if (idle && left == 0) {
       StopSearch("candidates", false);
@@ -165,7 +179,8 @@ void RunCore::DeriveSearch() {
       for (const Share& share : plan_.shares) exhausted = exhausted || exhausted_[share.step];
       if (!exhausted && disabled_.size() == plan_.shares.size()) {
         std::string why;
-        for (const auto& [step, reason] : disabled_) why += (why.empty() ? "" : "; ") + step + ": " + reason;
+        for (const auto& [step, reason] : disabled_)
+          why += (why.empty() ? "" : "; ") + step + ": " + reason;
         Finish("failed", "failed", "no propose step is left: " + why);
         return;
       }
@@ -179,7 +194,8 @@ void RunCore::StopSearch(const std::string& stopped_by, bool cancel_active) {
   phase_ = Phase::kDraining;
   stopped_by_ = stopped_by;
   for (size_t i = 0; i < requests_.size(); ++i) {
-    Withdraw({{SubjectKind::kRequest, static_cast<uint32_t>(i + 1)}, requests_[i].step, 0}, requests_[i].outcome);
+    Withdraw({{SubjectKind::kRequest, static_cast<uint32_t>(i + 1)}, requests_[i].step, 0},
+             requests_[i].outcome);
   }
   select_open_ = false;
   if (!cancel_active) return;

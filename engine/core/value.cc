@@ -29,25 +29,39 @@ void PutTagged(uint8_t tag, uint64_t value, int bytes, std::string* out) {
 void PutInt(int64_t i, std::string* out) {
   const auto u = static_cast<uint64_t>(i);
   if (i >= 0) {
-    if (i < 128) out->push_back(static_cast<char>(i));
-    else if (i <= 0xff) PutTagged(0xcc, u, 1, out);
-    else if (i <= 0xffff) PutTagged(0xcd, u, 2, out);
-    else if (i <= 0xffffffffLL) PutTagged(0xce, u, 4, out);
-    else PutTagged(0xcf, u, 8, out);
+    if (i < 128)
+      out->push_back(static_cast<char>(i));
+    else if (i <= 0xff)
+      PutTagged(0xcc, u, 1, out);
+    else if (i <= 0xffff)
+      PutTagged(0xcd, u, 2, out);
+    else if (i <= 0xffffffffLL)
+      PutTagged(0xce, u, 4, out);
+    else
+      PutTagged(0xcf, u, 8, out);
   } else {
-    if (i >= -32) out->push_back(static_cast<char>(i));
-    else if (i >= -128) PutTagged(0xd0, u, 1, out);
-    else if (i >= -32768) PutTagged(0xd1, u, 2, out);
-    else if (i >= -2147483648LL) PutTagged(0xd2, u, 4, out);
-    else PutTagged(0xd3, u, 8, out);
+    if (i >= -32)
+      out->push_back(static_cast<char>(i));
+    else if (i >= -128)
+      PutTagged(0xd0, u, 1, out);
+    else if (i >= -32768)
+      PutTagged(0xd1, u, 2, out);
+    else if (i >= -2147483648LL)
+      PutTagged(0xd2, u, 4, out);
+    else
+      PutTagged(0xd3, u, 8, out);
   }
 }
 
 void PutString(std::string_view s, std::string* out) {
-  if (s.size() < 32) out->push_back(static_cast<char>(0xa0 | s.size()));
-  else if (s.size() <= 0xff) PutTagged(0xd9, s.size(), 1, out);
-  else if (s.size() <= 0xffff) PutTagged(0xda, s.size(), 2, out);
-  else PutTagged(0xdb, s.size(), 4, out);
+  if (s.size() < 32)
+    out->push_back(static_cast<char>(0xa0 | s.size()));
+  else if (s.size() <= 0xff)
+    PutTagged(0xd9, s.size(), 1, out);
+  else if (s.size() <= 0xffff)
+    PutTagged(0xda, s.size(), 2, out);
+  else
+    PutTagged(0xdb, s.size(), 4, out);
   out->append(s);
 }
 
@@ -56,11 +70,21 @@ void PutJsonString(std::string_view s, std::string* out) {
   for (const char c : s) {
     const auto u = static_cast<unsigned char>(c);
     switch (c) {
-      case '"': *out += "\\\""; break;
-      case '\\': *out += "\\\\"; break;
-      case '\n': *out += "\\n"; break;
-      case '\t': *out += "\\t"; break;
-      case '\r': *out += "\\r"; break;
+      case '"':
+        *out += "\\\"";
+        break;
+      case '\\':
+        *out += "\\\\";
+        break;
+      case '\n':
+        *out += "\\n";
+        break;
+      case '\t':
+        *out += "\\t";
+        break;
+      case '\r':
+        *out += "\\r";
+        break;
       default:
         if (u < 0x20) {
           static const char* kHex = "0123456789abcdef";
@@ -199,21 +223,30 @@ void EncodeCanonical(const Value& value, std::string* out) {
     PutString(value.AsString(), out);
   } else if (value.IsBytes()) {
     const std::string& bytes = value.AsBytes();
-    if (bytes.size() <= 0xff) PutTagged(0xc4, bytes.size(), 1, out);
-    else if (bytes.size() <= 0xffff) PutTagged(0xc5, bytes.size(), 2, out);
-    else PutTagged(0xc6, bytes.size(), 4, out);
+    if (bytes.size() <= 0xff)
+      PutTagged(0xc4, bytes.size(), 1, out);
+    else if (bytes.size() <= 0xffff)
+      PutTagged(0xc5, bytes.size(), 2, out);
+    else
+      PutTagged(0xc6, bytes.size(), 4, out);
     *out += bytes;
   } else if (value.IsList()) {
     const auto& list = value.AsList();
-    if (list.size() < 16) out->push_back(static_cast<char>(0x90 | list.size()));
-    else if (list.size() <= 0xffff) PutTagged(0xdc, list.size(), 2, out);
-    else PutTagged(0xdd, list.size(), 4, out);
+    if (list.size() < 16)
+      out->push_back(static_cast<char>(0x90 | list.size()));
+    else if (list.size() <= 0xffff)
+      PutTagged(0xdc, list.size(), 2, out);
+    else
+      PutTagged(0xdd, list.size(), 4, out);
     for (const Value& item : list) EncodeCanonical(item, out);
   } else {
     const auto& map = value.AsMap();
-    if (map.size() < 16) out->push_back(static_cast<char>(0x80 | map.size()));
-    else if (map.size() <= 0xffff) PutTagged(0xde, map.size(), 2, out);
-    else PutTagged(0xdf, map.size(), 4, out);
+    if (map.size() < 16)
+      out->push_back(static_cast<char>(0x80 | map.size()));
+    else if (map.size() <= 0xffff)
+      PutTagged(0xde, map.size(), 2, out);
+    else
+      PutTagged(0xdf, map.size(), 4, out);
     for (const auto& [key, item] : map) {
       PutString(key, out);
       EncodeCanonical(item, out);
@@ -234,8 +267,8 @@ void AppendToMap(std::string_view key, const Value& value, std::string* map_byte
   } else if (tag == 0x8f) {
     map_bytes->replace(0, 1, std::string("\xde\x00\x10", 3));
   } else {
-    const auto count = static_cast<uint16_t>((static_cast<uint8_t>((*map_bytes)[1]) << 8 |
-                                              static_cast<uint8_t>((*map_bytes)[2])) + 1);
+    const auto count = static_cast<uint16_t>(
+        (static_cast<uint8_t>((*map_bytes)[1]) << 8 | static_cast<uint8_t>((*map_bytes)[2])) + 1);
     (*map_bytes)[1] = static_cast<char>(count >> 8);
     (*map_bytes)[2] = static_cast<char>(count & 0xff);
   }

@@ -1,8 +1,9 @@
 // Value: the one dynamic type of facts, settings, parameters, events and records.
 //
-// Maps keep their keys sorted, so that equal values have equal canonical bytes. The canonical encoding is msgpack with
-// the smallest form of each number and sorted keys (any msgpack reader reads it); decoding untrusted bytes is the
-// queue codec's work. Threads: plain values. Errors: Get* give the default when the key is absent or of another type.
+// Maps keep their keys sorted, so that equal values have equal canonical bytes. The canonical
+// encoding is msgpack with the smallest form of each number and sorted keys (any msgpack reader
+// reads it); decoding untrusted bytes is the queue codec's work. Threads: plain values. Errors:
+// Get* give the default when the key is absent or of another type.
 #ifndef KEV_ENGINE_CORE_VALUE_H_
 #define KEV_ENGINE_CORE_VALUE_H_
 
@@ -25,18 +26,18 @@ class Value {
   };
 
   Value() = default;
-  Value(bool b) : v_(b) {}                                           // NOLINT
-  Value(int i) : v_(static_cast<int64_t>(i)) {}                      // NOLINT
-  Value(int64_t i) : v_(i) {}                                        // NOLINT
-  Value(uint64_t i) : v_(static_cast<int64_t>(i)) {}                 // NOLINT
-  Value(uint32_t i) : v_(static_cast<int64_t>(i)) {}                 // NOLINT
-  Value(double d) : v_(d) {}                                         // NOLINT
-  Value(const char* s) : v_(std::string(s)) {}                       // NOLINT
-  Value(std::string_view s) : v_(std::string(s)) {}                  // NOLINT
-  Value(std::string s) : v_(std::move(s)) {}                         // NOLINT
-  Value(Bytes b) : v_(std::move(b)) {}                               // NOLINT
-  Value(List l) : v_(std::move(l)) {}                                // NOLINT
-  Value(Map m) : v_(std::move(m)) {}                                 // NOLINT
+  Value(bool b) : v_(b) {}                            // NOLINT
+  Value(int i) : v_(static_cast<int64_t>(i)) {}       // NOLINT
+  Value(int64_t i) : v_(i) {}                         // NOLINT
+  Value(uint64_t i) : v_(static_cast<int64_t>(i)) {}  // NOLINT
+  Value(uint32_t i) : v_(static_cast<int64_t>(i)) {}  // NOLINT
+  Value(double d) : v_(d) {}                          // NOLINT
+  Value(const char* s) : v_(std::string(s)) {}        // NOLINT
+  Value(std::string_view s) : v_(std::string(s)) {}   // NOLINT
+  Value(std::string s) : v_(std::move(s)) {}          // NOLINT
+  Value(Bytes b) : v_(std::move(b)) {}                // NOLINT
+  Value(List l) : v_(std::move(l)) {}                 // NOLINT
+  Value(Map m) : v_(std::move(m)) {}                  // NOLINT
 
   bool IsNull() const { return v_.index() == 0; }
   bool IsBool() const { return std::holds_alternative<bool>(v_); }
@@ -49,12 +50,12 @@ class Value {
   bool IsMap() const { return std::holds_alternative<Map>(v_); }
 
   bool AsBool(bool otherwise = false) const;
-  int64_t AsInt(int64_t otherwise = 0) const;          // a double is truncated
-  double AsDouble(double otherwise = 0) const;         // an int is widened
-  const std::string& AsString() const;                 // "" when not a string
-  const std::string& AsBytes() const;                  // "" when not bytes
-  const List& AsList() const;                          // empty when not a list
-  const Map& AsMap() const;                            // empty when not a map
+  int64_t AsInt(int64_t otherwise = 0) const;   // a double is truncated
+  double AsDouble(double otherwise = 0) const;  // an int is widened
+  const std::string& AsString() const;          // "" when not a string
+  const std::string& AsBytes() const;           // "" when not bytes
+  const List& AsList() const;                   // empty when not a list
+  const Map& AsMap() const;                     // empty when not a map
 
   // Element of a map, or null. Const: never inserts.
   const Value& operator[](std::string_view key) const;
@@ -74,8 +75,9 @@ class Value {
 // Appends the canonical bytes of `value` to `out` (see the file comment).
 void EncodeCanonical(const Value& value, std::string* out);
 std::string EncodeCanonical(const Value& value);
-// Adds one more entry to the canonical bytes of a map. The result is a valid msgpack map whose last key may be out of
-// order: for sending, not for digests. REQUIRES: `map_bytes` encodes a map without `key`.
+// Adds one more entry to the canonical bytes of a map. The result is a valid msgpack map whose last
+// key may be out of order: for sending, not for digests. REQUIRES: `map_bytes` encodes a map
+// without `key`.
 void AppendToMap(std::string_view key, const Value& value, std::string* map_bytes);
 
 // Compact JSON text in one line, keys sorted; bytes as "base16:…", NaN and infinities as null.

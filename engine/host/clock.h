@@ -1,4 +1,5 @@
-// Clock: monotonic time for the host. The core never sees it; it sees run time. Fake: engine/host/fake/fake_clock.h.
+// Clock: monotonic time for the host. The core never sees it; it sees run time. Fake:
+// engine/host/fake/fake_clock.h.
 #ifndef KEV_ENGINE_HOST_CLOCK_H_
 #define KEV_ENGINE_HOST_CLOCK_H_
 
@@ -17,7 +18,9 @@ class SteadyClock : public Clock {
  public:
   int64_t NowMs() override {
     using std::chrono::duration_cast;
-    return duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now().time_since_epoch()).count();
+    return duration_cast<std::chrono::milliseconds>(
+               std::chrono::steady_clock::now().time_since_epoch())
+        .count();
   }
 };
 

@@ -6,7 +6,9 @@ namespace kev {
 namespace {
 
 // The engine's time-out stands behind the worker's own deadline, whose result is a verdict.
-uint32_t BackstopMs(uint32_t limit_ms) { return limit_ms == 0 ? 0 : limit_ms + limit_ms / 4 + 5000; }
+uint32_t BackstopMs(uint32_t limit_ms) {
+  return limit_ms == 0 ? 0 : limit_ms + limit_ms / 4 + 5000;
+}
 
 Projection CandidateProjection(const RunCore& core, Subject subject) {
   static constexpr const char* kPrefix[] = {"cand:", "req:", "prep:"};
@@ -37,7 +39,8 @@ void Host::Post(Event event) { pending_.push_back({std::move(event), std::nullop
 void Host::PostRestart(uint32_t decision_version) {
   Post(EpochBegun{options_.epoch, decision_version});
   for (const StartAttempt& open : core_->OpenAttempts()) {
-    Post(AttemptLost{open.key, open.attempt, AttemptLost::Reason::kEngineRestart, false, false, "the engine was restarted"});
+    Post(AttemptLost{open.key, open.attempt, AttemptLost::Reason::kEngineRestart, false, false,
+                     "the engine was restarted"});
   }
 }
 
@@ -81,7 +84,8 @@ bool Host::Receive() {
       } else if (auto* blob = std::get_if<BlobWanted>(&inbound.message)) {
         readers_[store_->ReadBlob(blob->sha256)] = {session, blob->sha256, "", 0};
       } else if (auto* history = std::get_if<HistoryWanted>(&inbound.message)) {
-        readers_[store_->ReadLog(history->run, history->from, history->to)] = {session, "", history->run, history->from};
+        readers_[store_->ReadLog(history->run, history->from, history->to)] = {
+            session, "", history->run, history->from};
       } else if (auto* lost = std::get_if<SessionLost>(&inbound.message)) {
         Lose(session, *lost);
       }
@@ -97,7 +101,8 @@ void Host::On(SessionId session, Hello& hello) {
   welcome.epoch = options_.epoch;
   for (const InFlight& item : hello.in_flight) {
     const AttemptId id{item.key, item.attempt};
-    if (item.run == options_.run && CurrentAttempt(item.key) == item.attempt && placer_.Adopt(session, id, RunTimeMs())) {
+    if (item.run == options_.run && CurrentAttempt(item.key) == item.attempt &&
+        placer_.Adopt(session, id, RunTimeMs())) {
       welcome.keep.push_back(item);
     }
   }
@@ -120,7 +125,8 @@ void Host::On(SessionId session, ResultMessage& message) {
     transport_->Send(session, std::move(ack));
     return;
   }
-  if (!reported_.insert(id).second) {  // sent again while its commit is under way: the answer goes where it came from
+  if (!reported_.insert(id).second) {  // sent again while its commit is under way: the answer goes
+                                       // where it came from
     AnswerTo(session, id);
     return;
   }
@@ -133,10 +139,12 @@ void Host::On(SessionId session, ResultMessage& message) {
   const auto hello = sessions_.find(session);
   JobReported event{message.key, message.attempt, std::move(message.result),
                     hello == sessions_.end() ? std::string() : hello->second.worker};
-  pending_.push_back({std::move(event), std::make_pair(session, std::move(ack)), std::move(message.blobs)});
+  pending_.push_back(
+      {std::move(event), std::make_pair(session, std::move(ack)), std::move(message.blobs)});
 }
 
-// The acknowledgement that waits for a commit goes to this session: the worker may have reconnected meanwhile.
+// The acknowledgement that waits for a commit goes to this session: the worker may have reconnected
+// meanwhile.
 void Host::AnswerTo(SessionId session, const AttemptId& id) {
   const auto redirect = [&](std::pair<SessionId, Acknowledge>& ack) {
     if (ack.second.key == id.key && ack.second.attempt == id.attempt) ack.first = session;
@@ -155,8 +163,10 @@ void Host::Lose(SessionId session, const SessionLost& lost) {
   for (const Placer::Out& out : placer_.RemoveWorker(session)) {
     if (CurrentAttempt(out.id.key) != out.id.attempt || reported_.contains(out.id)) continue;
     payloads_.erase(out.id);
-    const auto reason = lost.orderly ? AttemptLost::Reason::kDrained : AttemptLost::Reason::kWorkerDied;
-    Post(AttemptLost{out.id.key, out.id.attempt, reason, out.taken, out.alone, it->second.worker + ": " + lost.reason});
+    const auto reason =
+        lost.orderly ? AttemptLost::Reason::kDrained : AttemptLost::Reason::kWorkerDied;
+    Post(AttemptLost{out.id.key, out.id.attempt, reason, out.taken, out.alone,
+                     it->second.worker + ": " + lost.reason});
   }
   if (on_worker) on_worker(it->second, false, lost.reason);
   sessions_.erase(it);
@@ -165,9 +175,11 @@ void Host::Lose(SessionId session, const SessionLost& lost) {
 bool Host::CommitGroups() {
   bool any = false;
   const auto deadline = core_->NextDeadline();
-  if (!broken_ && pending_.empty() && committing_.empty() && deadline && RunTimeMs() >= *deadline) Post(TimePassed{});
+  if (!broken_ && pending_.empty() && committing_.empty() && deadline && RunTimeMs() >= *deadline)
+    Post(TimePassed{});
   while (!broken_ && !pending_.empty() && committing_.size() < options_.commits_in_flight) {
-    // While a commit is in flight the next group collects; a second one leaves only when it is worth a trip of its own.
+    // While a commit is in flight the next group collects; a second one leaves only when it is
+    // worth a trip of its own.
     if (!committing_.empty() && pending_.size() < 32) break;
     any = true;
     InCommit commit;
@@ -179,7 +191,8 @@ bool Host::CommitGroups() {
       PendingEvent& pending = pending_.front();
       if (pending.ack) commit.acks.push_back(std::move(*pending.ack));
       for (auto& blob : pending.blobs) {
-        if (stored_blobs_.insert(blob.first.sha256).second) request.blobs.push_back(std::move(blob));
+        if (stored_blobs_.insert(blob.first.sha256).second)
+          request.blobs.push_back(std::move(blob));
       }
       group.events.push_back(std::move(pending.event));
       pending_.pop_front();
@@ -200,7 +213,8 @@ bool Host::CommitGroups() {
     }
     const std::vector<Subject> changed = core_->TakeChanged();
     if (options_.projections) {
-      for (const Subject subject : changed) request.projections.push_back(CandidateProjection(*core_, subject));
+      for (const Subject subject : changed)
+        request.projections.push_back(CandidateProjection(*core_, subject));
       request.projections.push_back({"run", {{"record", ToJson(core_->RunRecord())}}});
     }
     commit.ticket = store_->Submit(std::move(request));
@@ -284,7 +298,8 @@ bool Host::PlaceAndSend() {
       placer_.Finished(placement.id, -1);
       continue;
     }
-    transport_->Send(placement.worker, Assign{options_.run, placement.id.key, placement.id.attempt, payload->second});
+    transport_->Send(placement.worker,
+                     Assign{options_.run, placement.id.key, placement.id.attempt, payload->second});
   }
   return any;
 }
@@ -293,8 +308,9 @@ void Host::Expire() {
   if (broken_) return;
   for (const Placer::Expired& expired : placer_.TakeExpired(RunTimeMs())) {
     if (CurrentAttempt(expired.id.key) != expired.id.attempt) continue;
-    Post(AttemptTimedOut{expired.id.key, expired.id.attempt,
-                         expired.running ? AttemptTimedOut::Kind::kRunning : AttemptTimedOut::Kind::kQueued});
+    Post(AttemptTimedOut{
+        expired.id.key, expired.id.attempt,
+        expired.running ? AttemptTimedOut::Kind::kRunning : AttemptTimedOut::Kind::kQueued});
     placer_.Withdraw(expired.id);
   }
 }

@@ -1,9 +1,9 @@
-// Host: drives one run. It carries messages from the transport to the core as events, commits them in groups, and lets
-// the commands of a group leave only when the store has confirmed it. The loop around it (who waits on descriptors and
-// signals) is the caller's.
+// Host: drives one run. It carries messages from the transport to the core as events, commits them
+// in groups, and lets the commands of a group leave only when the store has confirmed it. The loop
+// around it (who waits on descriptors and signals) is the caller's.
 //
-// Threads: none of its own; one at a time. Errors: broken() says that the store refused or lost a commit; nothing is
-// dispatched from then on, and what was committed is safe.
+// Threads: none of its own; one at a time. Errors: broken() says that the store refused or lost a
+// commit; nothing is dispatched from then on, and what was committed is safe.
 #ifndef KEV_ENGINE_HOST_HOST_H_
 #define KEV_ENGINE_HOST_HOST_H_
 
@@ -27,11 +27,11 @@ namespace kev {
 struct HostOptions {
   std::string run;
   uint64_t epoch = 1;
-  int64_t run_time_ms = 0;       // of the last group in the log
-  Value secret;                  // given to verify jobs only; never logged
-  size_t group_most = 256;       // events in one group
+  int64_t run_time_ms = 0;  // of the last group in the log
+  Value secret;             // given to verify jobs only; never logged
+  size_t group_most = 256;  // events in one group
   size_t commits_in_flight = 2;
-  bool projections = true;       // write candidate records beside the log
+  bool projections = true;  // write candidate records beside the log
 };
 
 class Host {
@@ -47,10 +47,13 @@ class Host {
   bool Turn();
   // How long the caller may wait for a descriptor before the next Turn. < 0: as long as it likes.
   int64_t WaitMs() const;
-  // Nothing new is given to workers from now on (orderly stop); results are still taken and committed.
+  // Nothing new is given to workers from now on (orderly stop); results are still taken and
+  // committed.
   void Hold(bool holding) { holding_ = holding; }
 
-  bool Settled() const { return pending_.empty() && committing_.empty(); }  // all that was posted is committed
+  bool Settled() const {
+    return pending_.empty() && committing_.empty();
+  }  // all that was posted is committed
   bool Ended() const { return core_->phase() == Phase::kEnded && Settled(); }
   const std::optional<Error>& broken() const { return broken_; }
   const RunCore& core() const { return *core_; }

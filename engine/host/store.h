@@ -1,9 +1,10 @@
 // Store: where groups are committed and blobs are kept. One writer per run.
 //
-// A commit is atomic: it checks the epoch and the expected sequence, appends the group to the log, then writes the
-// projections. Blobs given with a commit are durable no later than its log entry. Calls return at once; Poll gives what
-// has completed, in the order of submission. Threads: the host's only. Real one: queue/redis_store.h; fake:
-// engine/host/fake/fake_store.h (in memory, can fail and lose answers), null: engine/host/fake/null_store.h.
+// A commit is atomic: it checks the epoch and the expected sequence, appends the group to the log,
+// then writes the projections. Blobs given with a commit are durable no later than its log entry.
+// Calls return at once; Poll gives what has completed, in the order of submission. Threads: the
+// host's only. Real one: queue/redis_store.h; fake: engine/host/fake/fake_store.h (in memory, can
+// fail and lose answers), null: engine/host/fake/null_store.h.
 #ifndef KEV_ENGINE_HOST_STORE_H_
 #define KEV_ENGINE_HOST_STORE_H_
 
@@ -36,7 +37,8 @@ struct Commit {
 
 struct Completion {
   uint64_t ticket = 0;
-  Status status;                  // kConflict: another epoch or sequence; kUnavailable: connection lost, outcome unknown
+  Status status;  // kConflict: another epoch or sequence; kUnavailable: connection lost, outcome
+                  // unknown
   std::vector<std::string> data;  // blob: one element; log: the groups' bytes
 };
 

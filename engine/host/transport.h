@@ -1,8 +1,9 @@
-// Transport: the engine's side of the queue. Workers connect to it; it turns frames into messages and back.
+// Transport: the engine's side of the queue. Workers connect to it; it turns frames into messages
+// and back.
 //
-// Threads: called from the host's thread only. Errors: a peer that sends what cannot be read is rejected and reported as
-// SessionLost; sends never block, a session that cannot take a message is lost. Real one: queue/zmq_transport.h;
-// fake: engine/host/fake/fake_transport.h.
+// Threads: called from the host's thread only. Errors: a peer that sends what cannot be read is
+// rejected and reported as SessionLost; sends never block, a session that cannot take a message is
+// lost. Real one: queue/zmq_transport.h; fake: engine/host/fake/fake_transport.h.
 #ifndef KEV_ENGINE_HOST_TRANSPORT_H_
 #define KEV_ENGINE_HOST_TRANSPORT_H_
 
@@ -32,8 +33,9 @@ struct Hello {
   std::vector<std::string> stages;  // stage names it does
   uint32_t slots = 1;
   std::string host;
-  std::string version;              // kevolve's, for people
-  std::vector<InFlight> in_flight;  // attempts it still works on, or whose results were not acknowledged
+  std::string version;  // kevolve's, for people
+  std::vector<InFlight>
+      in_flight;  // attempts it still works on, or whose results were not acknowledged
 };
 struct Taken {
   std::string run;
@@ -45,7 +47,8 @@ struct ResultMessage {
   JobKey key;
   uint32_t attempt = 0;
   JobResult result;
-  std::vector<std::pair<BlobRef, std::string>> blobs;  // those that the result names and the store may lack
+  std::vector<std::pair<BlobRef, std::string>>
+      blobs;  // those that the result names and the store may lack
 };
 struct BlobWanted {
   std::string sha256;
@@ -67,7 +70,8 @@ struct Inbound {
 // Engine -> worker.
 struct Welcome {
   uint64_t epoch = 0;
-  std::vector<InFlight> keep;  // of the worker's inventory, what is still current; the rest is to be dropped
+  std::vector<InFlight>
+      keep;  // of the worker's inventory, what is still current; the rest is to be dropped
 };
 struct Assign {
   std::string run;
@@ -97,7 +101,8 @@ struct HistoryAnswer {
   std::vector<std::string> groups;  // canonical bytes of event groups, in order
 };
 struct Drain {};  // finish what you have, then BYE
-using Outbound = std::variant<Welcome, Assign, Acknowledge, Cancel, BlobAnswer, HistoryAnswer, Drain>;
+using Outbound =
+    std::variant<Welcome, Assign, Acknowledge, Cancel, BlobAnswer, HistoryAnswer, Drain>;
 
 class Transport {
  public:
@@ -107,7 +112,8 @@ class Transport {
   // Queues a message; Flush sends what is queued, one frame batch per session.
   virtual void Send(SessionId session, Outbound message) = 0;
   virtual void Flush() = 0;
-  // Descriptor that is readable when Receive may give something (edge: call Receive until it gives nothing).
+  // Descriptor that is readable when Receive may give something (edge: call Receive until it gives
+  // nothing).
   virtual int Descriptor() const = 0;
 };
 

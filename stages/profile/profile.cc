@@ -232,7 +232,8 @@ class Profiling {
   JobResult FailedBaseline(const Refusal& refusal) const {
     const Contestant& who = contest_.contestants[refusal.contestant];
     // An implausible claim of an honest kernel is the machine's doing, like a broken runner.
-    const bool of_task = who.role != "incumbent" && refusal.outcome.kind != Outcome::Kind::kBroken &&
+    const bool of_task = who.role != "incumbent" &&
+                         refusal.outcome.kind != Outcome::Kind::kBroken &&
                          refusal.outcome.kind != Outcome::Kind::kCheated;
     return Failed(of_task ? FailureClass::kTaskBroken : FailureClass::kInfrastructure,
                   who.role + " " + who.name + " cannot be measured: " + refusal.outcome.message);

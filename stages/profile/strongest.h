@@ -1,8 +1,8 @@
 // Which of a task's baselines the headline speed-up is against: measured once per run, then fixed.
 //
 // The run's calibration job (baselines and no candidate) ranks them before the search; its result
-// is in the event log, and the engine gives it to every later profile job as settings["ranking"]. Threads: call it while holding the core. Errors: as
-// Measure; a baseline that fails is a refusal.
+// is in the event log, and the engine gives it to every later profile job as settings["ranking"].
+// Threads: call it while holding the core. Errors: as Measure; a baseline that fails is a refusal.
 #ifndef KEV_STAGES_PROFILE_STRONGEST_H_
 #define KEV_STAGES_PROFILE_STRONGEST_H_
 

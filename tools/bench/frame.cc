@@ -46,7 +46,9 @@ Plan NullPlan(const FrameOptions& options) {
 double CpuSeconds(int who) {
   rusage usage{};
   getrusage(who, &usage);
-  const auto seconds = [](const timeval& t) { return static_cast<double>(t.tv_sec) + 1e-6 * static_cast<double>(t.tv_usec); };
+  const auto seconds = [](const timeval& t) {
+    return static_cast<double>(t.tv_sec) + 1e-6 * static_cast<double>(t.tv_usec);
+  };
   return seconds(usage.ru_utime) + seconds(usage.ru_stime);
 }
 
@@ -68,9 +70,11 @@ int FrameBenchmark(const FrameOptions& options) {
   live.archive = false;
   auto cores = SplitCores("last");
   live.cores = *cores;
-  live.cores.others.insert(live.cores.others.end(), cores->kept.begin(), cores->kept.end());  // nothing is timed: use all
+  live.cores.others.insert(live.cores.others.end(), cores->kept.begin(),
+                           cores->kept.end());  // nothing is timed: use all
   const Plan plan = NullPlan(options);
-  for (const Step& step : plan.steps) live.processes.push_back({"null", 1, 1, {"--only", step.stage}});
+  for (const Step& step : plan.steps)
+    live.processes.push_back({"null", 1, 1, {"--only", step.stage}});
   LiveRun run(std::move(live));
   if (const Status s = run.Open(); !s.ok()) {
     std::cerr << "kevolve-bench: " << s.error().message << std::endl;
@@ -85,7 +89,8 @@ int FrameBenchmark(const FrameOptions& options) {
       started = Steady::now();
       at_start = host.core().candidates().size() - host.core().active();
     }
-    if (ended == Steady::time_point{} && host.core().candidates().size() >= options.candidates && host.core().active() == 0) {
+    if (ended == Steady::time_point{} && host.core().candidates().size() >= options.candidates &&
+        host.core().active() == 0) {
       ended = Steady::now();
     }
   };
@@ -103,7 +108,8 @@ int FrameBenchmark(const FrameOptions& options) {
   result.Set("durability", options.durability);
   result.Set("seconds", seconds);
   result.Set("jobs_per_s", static_cast<double>(run.host()->jobs_done()) / seconds);
-  result.Set("engine_cpu_us_per_job", 1e6 * CpuSeconds(RUSAGE_SELF) / static_cast<double>(run.host()->jobs_done()));
+  result.Set("engine_cpu_us_per_job",
+             1e6 * CpuSeconds(RUSAGE_SELF) / static_cast<double>(run.host()->jobs_done()));
   result.Set("cores", static_cast<int64_t>(sysconf(_SC_NPROCESSORS_ONLN)));
   std::error_code ignored;
   std::filesystem::remove_all(folder->path, ignored);
@@ -113,8 +119,11 @@ int FrameBenchmark(const FrameOptions& options) {
     last.Set("candidates_per_s", candidates_per_s);
     std::cout << ToJson(last) << std::endl;
   } else {
-    std::printf("%.0f candidates/s through five steps (%.0f jobs/s, engine %.1f us CPU per job, durability %s)\n", candidates_per_s,
-                result["jobs_per_s"].AsDouble(), result["engine_cpu_us_per_job"].AsDouble(), options.durability.c_str());
+    std::printf(
+        "%.0f candidates/s through five steps (%.0f jobs/s, engine %.1f us CPU per job, durability "
+        "%s)\n",
+        candidates_per_s, result["jobs_per_s"].AsDouble(),
+        result["engine_cpu_us_per_job"].AsDouble(), options.durability.c_str());
   }
   return kExitDone;
 }

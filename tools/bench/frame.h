@@ -1,4 +1,5 @@
-// The frame benchmark: how many candidates per second pass all five steps when the stages do nothing.
+// The frame benchmark: how many candidates per second pass all five steps when the stages do
+// nothing.
 #ifndef KEV_TOOLS_BENCH_FRAME_H_
 #define KEV_TOOLS_BENCH_FRAME_H_
 

@@ -10,8 +10,10 @@
 namespace {
 
 constexpr const char* kUsage =
-    "usage: kevolve-bench frame [--candidates N] [--in-flight N] [--durability strict|normal|fast] [--json]\n"
-    "  frame   candidates per second through all five steps with null stages, real Redis and real ZeroMQ\n";
+    "usage: kevolve-bench frame [--candidates N] [--in-flight N] [--durability strict|normal|fast] "
+    "[--json]\n"
+    "  frame   candidates per second through all five steps with null stages, real Redis and real "
+    "ZeroMQ\n";
 
 bool ParseCount(const char* text, uint64_t* out) {
   const char* end = text + std::strlen(text);
@@ -43,7 +45,8 @@ int main(int argc, char** argv) {
       options.in_flight = static_cast<uint32_t>(count);
       ++i;
     } else if (word == "--durability" && i + 1 < argc &&
-               (std::string(argv[i + 1]) == "strict" || std::string(argv[i + 1]) == "normal" || std::string(argv[i + 1]) == "fast")) {
+               (std::string(argv[i + 1]) == "strict" || std::string(argv[i + 1]) == "normal" ||
+                std::string(argv[i + 1]) == "fast")) {
       options.durability = argv[++i];
     } else {
       std::cerr << "kevolve-bench: cannot take '" << word << "'\n" << kUsage;

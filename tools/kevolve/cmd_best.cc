@@ -14,15 +14,16 @@ int BestCommand(const LookOptions& options) {
   if (!opened) return Complain(opened.error());
   const RunCore& core = *(*opened)->core;
   if (!core.best()) {
-    std::cerr << "kevolve: run " << (*opened)->id << " has no confirmed kernel; `kevolve show " << (*opened)->id
-              << "` says what became of each candidate" << std::endl;
+    std::cerr << "kevolve: run " << (*opened)->id << " has no confirmed kernel; `kevolve show "
+              << (*opened)->id << "` says what became of each candidate" << std::endl;
     return kExitNoneStood;
   }
   const Candidate& c = core.candidates()[core.best()->candidate.number - 1];
   auto source = (*opened)->Blob(c.view.source.sha256);
   if (!source) return Complain(source.error());
   if (!options.output.empty()) {
-    if (const Status written = WriteFile(options.output, *source); !written.ok()) return Complain(written.error());
+    if (const Status written = WriteFile(options.output, *source); !written.ok())
+      return Complain(written.error());
   }
   if (options.json) {
     Value v = DoneLine(core, options.output)["best"];

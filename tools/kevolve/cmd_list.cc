@@ -4,15 +4,17 @@
 
 #include "tools/kevolve/commands.h"
 #include "tools/live/exit_code.h"
+#include "tools/live/home.h"
 #include "tools/live/report.h"
 #include "tools/live/stored_run.h"
-#include "tools/live/home.h"
 
 namespace kev {
 namespace {
 
 const char* Name(StoredRun::State state) {
-  return state == StoredRun::State::kEnded ? "ended" : state == StoredRun::State::kLive ? "live" : "interrupted";
+  return state == StoredRun::State::kEnded  ? "ended"
+         : state == StoredRun::State::kLive ? "live"
+                                            : "interrupted";
 }
 
 }  // namespace
@@ -48,11 +50,13 @@ int ListCommand(const LookOptions& options) {
       std::cout << line << v["message"].AsString() << "\n";
       continue;
     }
-    const std::string speedup = v.Has("speedup") ? std::to_string(v["speedup"].AsDouble()).substr(0, 5) + "x" : "-";
-    std::snprintf(line, sizeof line, "%-36s %-12s %-10s %5lld candidates %5lld evaluated  best %s\n", id.c_str(),
+    const std::string speedup =
+        v.Has("speedup") ? std::to_string(v["speedup"].AsDouble()).substr(0, 5) + "x" : "-";
+    std::snprintf(line, sizeof line,
+                  "%-36s %-12s %-10s %5lld candidates %5lld evaluated  best %s\n", id.c_str(),
                   v["state"].AsString().c_str(), v["task"].AsString().c_str(),
-                  static_cast<long long>(v["candidates"].AsInt()), static_cast<long long>(v["evaluated"].AsInt()),
-                  speedup.c_str());
+                  static_cast<long long>(v["candidates"].AsInt()),
+                  static_cast<long long>(v["evaluated"].AsInt()), speedup.c_str());
     std::cout << line;
   }
   return kExitDone;

@@ -28,7 +28,8 @@ int LogCommand(const LookOptions& options) {
                       static_cast<double>(group.run_time_ms) / 1e3);
         std::cout << head << Summary(event, &core.plan());
         if (const auto* report = std::get_if<JobReported>(&event)) {
-          const std::string& message = report->result.failure ? report->result.failure->message : report->result.message;
+          const std::string& message =
+              report->result.failure ? report->result.failure->message : report->result.message;
           if (!message.empty()) std::cout << "  -- " << message;
         }
         std::cout << "\n";

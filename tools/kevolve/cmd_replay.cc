@@ -1,4 +1,5 @@
-// kevolve replay: folds the log again, without workers, and checks that every decision is the recorded one.
+// kevolve replay: folds the log again, without workers, and checks that every decision is the
+// recorded one.
 #include <iostream>
 
 #include "tools/kevolve/commands.h"
@@ -12,7 +13,8 @@ namespace {
 void Explain(const EventGroup& group, const std::vector<Command>& commands, const RunCore& core) {
   std::cerr << "  events of the group:\n";
   uint64_t seq = group.first_seq;
-  for (const Event& event : group.events) std::cerr << "    " << seq++ << "  " << Summary(event, &core.plan()) << "\n";
+  for (const Event& event : group.events)
+    std::cerr << "    " << seq++ << "  " << Summary(event, &core.plan()) << "\n";
   std::cerr << "  recorded digest " << group.digest.Hex() << "; derived now:\n";
   for (const Command& command : commands) {
     if (const auto* start = std::get_if<StartAttempt>(&command)) {
@@ -38,8 +40,9 @@ int ReplayCommand(const LookOptions& options) {
     for (const Event& event : group.events) {
       const auto* epoch = std::get_if<EpochBegun>(&event);
       if (epoch != nullptr && epoch->decision_version != kDecisionVersion) {
-        std::cerr << "kevolve: run " << run.id << " was continued by decision version " << epoch->decision_version
-                  << "; this build has version " << kDecisionVersion << ": a difference below may come from that" << std::endl;
+        std::cerr << "kevolve: run " << run.id << " was continued by decision version "
+                  << epoch->decision_version << "; this build has version " << kDecisionVersion
+                  << ": a difference below may come from that" << std::endl;
       }
     }
     const std::vector<Command> commands = core.Apply(group);
@@ -72,8 +75,9 @@ int ReplayCommand(const LookOptions& options) {
     v.Set("commands", commands_derived);
     std::cout << ToJson(v) << std::endl;
   } else {
-    std::cout << "replay of " << run.id << ": " << run.groups.size() << " groups, " << core.last_seq() << " events, "
-              << commands_derived << " commands: every decision is the recorded one\n";
+    std::cout << "replay of " << run.id << ": " << run.groups.size() << " groups, "
+              << core.last_seq() << " events, " << commands_derived
+              << " commands: every decision is the recorded one\n";
   }
   return kExitDone;
 }

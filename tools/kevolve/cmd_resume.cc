@@ -14,7 +14,8 @@ int ResumeCommand(const RunOptions& options) {
   auto folder = FindRunFolder(options.run);
   if (!folder) return Complain(folder.error());
   if (std::filesystem::exists(folder->Archive())) {
-    std::cerr << "kevolve: run " << options.run << " has ended; `kevolve show " << options.run << "` shows it" << std::endl;
+    std::cerr << "kevolve: run " << options.run << " has ended; `kevolve show " << options.run
+              << "` shows it" << std::endl;
     return kExitBadInput;
   }
   // Read once to learn what it runs on; LiveRun then opens it for writing.
@@ -24,11 +25,15 @@ int ResumeCommand(const RunOptions& options) {
     auto stored = StoredRun::Open(options.run);
     if (!stored) return Complain(stored.error());
     if ((*stored)->state == StoredRun::State::kLive) {
-      return Complain({Code::kExists, "run " + options.run + " is being driven by another engine; nothing was done"});
+      return Complain({Code::kExists, "run " + options.run +
+                                          " is being driven by another engine; nothing was done"});
     }
     const RunCore& core = *(*stored)->core;
     if (core.phase() == Phase::kNew) {
-      return Complain({Code::kNotFound, "run " + options.run + " was stopped before anything was committed: start it again with `kevolve run`"});
+      return Complain(
+          {Code::kNotFound,
+           "run " + options.run +
+               " was stopped before anything was committed: start it again with `kevolve run`"});
     }
     plan = core.plan();
     auto bundle = (*stored)->Blob(plan.context.sha256);

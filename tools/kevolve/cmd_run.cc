@@ -34,7 +34,8 @@ Value About() {
   return about;
 }
 
-// Propose steps that need a model are disabled at once when none is configured: the run goes on without them.
+// Propose steps that need a model are disabled at once when none is configured: the run goes on
+// without them.
 void DisableWithoutModel(const Plan& plan, std::vector<Event>* events) {
   const auto from_environment = [](const char* name) {
     const char* value = std::getenv(name);
@@ -42,11 +43,14 @@ void DisableWithoutModel(const Plan& plan, std::vector<Event>* events) {
   };
   for (const Step& step : plan.steps) {
     if (step.stage != "propose/llm") continue;
-    const bool endpoint = !step.settings["endpoint"].AsString().empty() || from_environment("KEVOLVE_LLM_URL");
-    const bool model = !step.settings["model"].AsString().empty() || from_environment("KEVOLVE_LLM_MODEL");
+    const bool endpoint =
+        !step.settings["endpoint"].AsString().empty() || from_environment("KEVOLVE_LLM_URL");
+    const bool model =
+        !step.settings["model"].AsString().empty() || from_environment("KEVOLVE_LLM_MODEL");
     if (endpoint && model) continue;
-    events->push_back(StepDisabled{
-        step.id, "no model is configured (set KEVOLVE_LLM_URL and KEVOLVE_LLM_MODEL, or `endpoint` and `model` of the step)"});
+    events->push_back(StepDisabled{step.id,
+                                   "no model is configured (set KEVOLVE_LLM_URL and "
+                                   "KEVOLVE_LLM_MODEL, or `endpoint` and `model` of the step)"});
   }
 }
 
@@ -69,7 +73,8 @@ int RunCommand(const RunOptions& options) {
   for (Prepared& prepared : plan.prepared) {
     if (prepared.reference) prepared.source = keep(task.reference.text);
     for (const SourceSpec& baseline : task.baselines) {
-      if (!prepared.reference && baseline.name == prepared.name) prepared.source = keep(baseline.text);
+      if (!prepared.reference && baseline.name == prepared.name)
+        prepared.source = keep(baseline.text);
     }
   }
   plan.context = keep(EncodeCanonical(MakeBundle(*loaded.run, options.overrides)));

@@ -13,7 +13,8 @@ namespace {
 
 // Blobs that are text for people; the others are named by their digest only.
 bool IsText(const std::string& name) {
-  return name == "stdout" || name == "stderr" || name == "prompt" || name == "answer" || name == "report";
+  return name == "stdout" || name == "stderr" || name == "prompt" || name == "answer" ||
+         name == "report";
 }
 
 bool Exists(const RunCore& core, Subject subject) {
@@ -27,7 +28,8 @@ void PrintBlobs(StoredRun& run, const Value& outcome, const std::string& step) {
   for (const auto& [name, sha] : outcome["blobs"].AsMap()) {
     if (!IsText(name)) continue;
     auto text = run.Blob(sha.AsString());
-    std::cout << "--- " << step << " " << name << "\n" << (text ? *text : text.error().message) << "\n";
+    std::cout << "--- " << step << " " << name << "\n"
+              << (text ? *text : text.error().message) << "\n";
   }
 }
 
@@ -35,10 +37,12 @@ int ShowSubject(StoredRun& run, const LookOptions& options) {
   const RunCore& core = *run.core;
   const auto subject = SubjectFrom(options.subject);
   if (!subject || !Exists(core, *subject)) {
-    return Complain({Code::kNotFound, "run " + run.id + " has no '" + options.subject + "': candidates are c1 to c" +
-                                          std::to_string(core.candidates().size()) + ", baselines and reference p1 to p" +
-                                          std::to_string(core.prepared().size()) + ", requests r1 to r" +
-                                          std::to_string(core.requests().size())});
+    return Complain({Code::kNotFound,
+                     "run " + run.id + " has no '" + options.subject + "': candidates are c1 to c" +
+                         std::to_string(core.candidates().size()) +
+                         ", baselines and reference p1 to p" +
+                         std::to_string(core.prepared().size()) + ", requests r1 to r" +
+                         std::to_string(core.requests().size())});
   }
   const Value record = core.CandidateRecord(*subject);
   if (options.json) {
@@ -63,25 +67,32 @@ int ShowCommand(const LookOptions& options) {
   StoredRun& run = **opened;
   if (!options.subject.empty()) return ShowSubject(run, options);
   const RunCore& core = *run.core;
-  const std::string best = core.best() ? RunFolder{run.id, RunsFolder() + "/" + run.id}.Best() + "/" + core.plan().task +
-                                             std::filesystem::path(core.candidates()[core.best()->candidate.number - 1].view.source_name).extension().string()
-                                       : "";
+  const std::string best =
+      core.best() ? RunFolder{run.id, RunsFolder() + "/" + run.id}.Best() + "/" + core.plan().task +
+                        std::filesystem::path(
+                            core.candidates()[core.best()->candidate.number - 1].view.source_name)
+                            .extension()
+                            .string()
+                  : "";
   const std::string saved = std::filesystem::exists(best) ? best : "";
   if (options.json) {
     Value v = DoneLine(core, saved);
     v.Set("event", "run");
     v.Set("phase", Name(core.phase()));
     Value::List candidates;
-    for (const Candidate& c : core.candidates()) candidates.push_back(core.CandidateRecord(c.view.id));
+    for (const Candidate& c : core.candidates())
+      candidates.push_back(core.CandidateRecord(c.view.id));
     v.Set("records", std::move(candidates));
     std::cout << ToJson(v) << "\n";
     return kExitDone;
   }
   std::cout << ClosingReport(core, saved);
-  if (run.state == StoredRun::State::kInterrupted) std::cout << "  interrupted: `kevolve resume " << run.id << "` goes on\n";
+  if (run.state == StoredRun::State::kInterrupted)
+    std::cout << "  interrupted: `kevolve resume " << run.id << "` goes on\n";
   std::cout << "\n";
   for (const PreparedState& p : core.prepared()) {
-    std::cout << "  " << Name(p.record.view.id) << "  " << p.record.view.name << (p.ready ? ": ready" : ": not ready") << "\n";
+    std::cout << "  " << Name(p.record.view.id) << "  " << p.record.view.name
+              << (p.ready ? ": ready" : ": not ready") << "\n";
   }
   for (const Candidate& c : core.candidates()) {
     std::cout << "  " << c.view.name << "  " << (c.ended ? Name(c.verdict) : "active");

@@ -15,15 +15,17 @@ namespace kev {
 
 int WorkerCommand(const WorkerOptions& options) {
   std::error_code error;
-  const std::filesystem::path folder = std::filesystem::read_symlink("/proc/self/exe", error).parent_path();
+  const std::filesystem::path folder =
+      std::filesystem::read_symlink("/proc/self/exe", error).parent_path();
   const std::string program = (folder / ("kevolve-" + options.stage)).string();
   if (access(program.c_str(), X_OK) != 0) {
     std::cerr << "kevolve: there is no stage program " << program
               << "; --stage takes propose, compile, verify, profile or select" << std::endl;
     return kExitBadInput;
   }
-  std::vector<std::string> words = {program,  "--connect", options.connect, "--slots", std::to_string(options.slots),
-                                    "--home", HomeFolder()};
+  std::vector<std::string> words = {
+      program,  "--connect", options.connect, "--slots", std::to_string(options.slots),
+      "--home", HomeFolder()};
   std::vector<char*> argv;
   for (std::string& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);

@@ -1,5 +1,6 @@
-// The subcommands of kevolve: one function and one file each. Each returns an exit code (tools/live/exit_code.h) and
-// prints its own messages; errors go to stderr as "kevolve: what, where, what to do".
+// The subcommands of kevolve: one function and one file each. Each returns an exit code
+// (tools/live/exit_code.h) and prints its own messages; errors go to stderr as "kevolve: what,
+// where, what to do".
 #ifndef KEV_TOOLS_KEVOLVE_COMMANDS_H_
 #define KEV_TOOLS_KEVOLVE_COMMANDS_H_
 

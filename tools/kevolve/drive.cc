@@ -8,13 +8,19 @@
 
 namespace kev {
 
-int PrepareLive(const RunOptions& options, const Plan& plan, const std::string& target_cores, LiveOptions* live) {
-  if (options.durability == "strict") live->durability = Durability::kStrict;
-  else if (options.durability == "normal") live->durability = Durability::kNormal;
-  else live->durability = Durability::kFast;
+int PrepareLive(const RunOptions& options, const Plan& plan, const std::string& target_cores,
+                LiveOptions* live) {
+  if (options.durability == "strict")
+    live->durability = Durability::kStrict;
+  else if (options.durability == "normal")
+    live->durability = Durability::kNormal;
+  else
+    live->durability = Durability::kFast;
   live->listen = options.listen;
   live->insecure = options.insecure;
-  live->output = options.json ? OutputMode::kJson : options.quiet ? OutputMode::kQuiet : OutputMode::kText;
+  live->output = options.json    ? OutputMode::kJson
+                 : options.quiet ? OutputMode::kQuiet
+                                 : OutputMode::kText;
   auto cores = SplitCores(target_cores);
   if (!cores) return Complain(cores.error());
   live->cores = std::move(*cores);

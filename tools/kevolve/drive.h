@@ -10,7 +10,8 @@
 namespace kev {
 
 // Fills everything but the folder. An exit code other than kExitDone when an option cannot be.
-int PrepareLive(const RunOptions& options, const Plan& plan, const std::string& target_cores, LiveOptions* live);
+int PrepareLive(const RunOptions& options, const Plan& plan, const std::string& target_cores,
+                LiveOptions* live);
 // The core set of the first target in a run's bundle (its bytes).
 Result<std::string> TargetCoresOf(const std::string& bundle_bytes);
 int DriveToEnd(LiveOptions live, const Beginning& beginning);

@@ -28,10 +28,10 @@ std::string FromEnvironment(const char* name) {
 }
 
 Error FromErrno(int error, const std::string& what) {
-  const Code code = error == ENOSPC                                  ? Code::kDiskFull
+  const Code code = error == ENOSPC                                       ? Code::kDiskFull
                     : error == EACCES || error == EPERM || error == EROFS ? Code::kPermission
-                    : error == ENOENT                                ? Code::kNotFound
-                                                                     : Code::kInternal;
+                    : error == ENOENT                                     ? Code::kNotFound
+                                                                          : Code::kInternal;
   return {code, what + ": " + std::strerror(error)};
 }
 
@@ -46,7 +46,8 @@ uint64_t RandomBits() {
 
 std::string HomeFolder() {
   std::string home = FromEnvironment("KEVOLVE_HOME");
-  if (home.empty() && !FromEnvironment("XDG_STATE_HOME").empty()) home = FromEnvironment("XDG_STATE_HOME") + "/kevolve";
+  if (home.empty() && !FromEnvironment("XDG_STATE_HOME").empty())
+    home = FromEnvironment("XDG_STATE_HOME") + "/kevolve";
   if (home.empty()) home = FromEnvironment("HOME") + "/.local/state/kevolve";
   std::error_code error;
   const fs::path absolute = fs::absolute(home, error);
@@ -59,8 +60,10 @@ std::string ShippedConfigs() {
   std::error_code error;
   const fs::path program = fs::read_symlink("/proc/self/exe", error);
   const fs::path bin = program.parent_path();
-  for (const fs::path& candidate : {bin / "../share/kevolve/configs", bin / "../../configs", fs::path("configs")}) {
-    if (fs::is_directory(candidate / "tasks", error)) return fs::weakly_canonical(candidate, error).string();
+  for (const fs::path& candidate :
+       {bin / "../share/kevolve/configs", bin / "../../configs", fs::path("configs")}) {
+    if (fs::is_directory(candidate / "tasks", error))
+      return fs::weakly_canonical(candidate, error).string();
   }
   return "configs";
 }
@@ -87,8 +90,10 @@ Result<RunFolder> CreateRunFolder(const std::string& id) {
   RunFolder folder{id, RunsFolder() + "/" + id};
   if (folder.RedisSocket().size() > kSocketPathMost) {
     return Error{Code::kInvalid, "the socket path " + folder.RedisSocket() + " has " +
-                                     std::to_string(folder.RedisSocket().size()) + " characters, and the system allows " +
-                                     std::to_string(kSocketPathMost) + ": set KEVOLVE_HOME to a shorter path"};
+                                     std::to_string(folder.RedisSocket().size()) +
+                                     " characters, and the system allows " +
+                                     std::to_string(kSocketPathMost) +
+                                     ": set KEVOLVE_HOME to a shorter path"};
   }
   std::error_code error;
   fs::create_directories(RunsFolder(), error);
@@ -106,11 +111,13 @@ Result<RunFolder> CreateRunFolder(const std::string& id) {
 }
 
 Result<RunFolder> FindRunFolder(const std::string& id) {
-  if (!IsRunId(id)) return Error{Code::kInvalid, "'" + id + "' is not a run's name; `kevolve list` shows them"};
+  if (!IsRunId(id))
+    return Error{Code::kInvalid, "'" + id + "' is not a run's name; `kevolve list` shows them"};
   const RunFolder folder{id, RunsFolder() + "/" + id};
   std::error_code error;
   if (!fs::is_directory(folder.path, error)) {
-    return Error{Code::kNotFound, "there is no run '" + id + "' in " + RunsFolder() + "; `kevolve list` shows them"};
+    return Error{Code::kNotFound,
+                 "there is no run '" + id + "' in " + RunsFolder() + "; `kevolve list` shows them"};
   }
   return folder;
 }
@@ -140,7 +147,8 @@ Result<std::unique_ptr<RunLock>> RunLock::Take(const RunFolder& folder) {
     const int error = errno;
     close(fd);
     if (error == EWOULDBLOCK) {
-      return Error{Code::kExists, "run " + folder.id + " is being driven by another engine (it holds " + path + ")"};
+      return Error{Code::kExists, "run " + folder.id +
+                                      " is being driven by another engine (it holds " + path + ")"};
     }
     return FromErrno(error, "cannot lock " + path);
   }
@@ -158,7 +166,8 @@ Result<int64_t> SecretOf(const RunFolder& folder) {
   const int fd = open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
   if (fd < 0) return FromErrno(errno, "cannot write " + path);
   const std::string text = std::to_string(secret) + "\n";
-  const bool written = write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size()) && fsync(fd) == 0;
+  const bool written =
+      write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size()) && fsync(fd) == 0;
   const int error = errno;
   close(fd);
   if (!written) return FromErrno(error, "cannot write " + path);
@@ -173,13 +182,15 @@ Status WriteFile(const std::string& path, const std::string& text) {
     out.flush();
     if (!out) return FromErrno(errno, "cannot write " + path);
   }
-  if (std::rename(temporary.c_str(), path.c_str()) != 0) return FromErrno(errno, "cannot write " + path);
+  if (std::rename(temporary.c_str(), path.c_str()) != 0)
+    return FromErrno(errno, "cannot write " + path);
   return {};
 }
 
 Result<uint64_t> FreeBytes(const std::string& path) {
-  struct statvfs info {};
-  if (statvfs(path.c_str(), &info) != 0) return FromErrno(errno, "cannot read the free space of " + path);
+  struct statvfs info{};
+  if (statvfs(path.c_str(), &info) != 0)
+    return FromErrno(errno, "cannot read the free space of " + path);
   return static_cast<uint64_t>(info.f_bavail) * info.f_frsize;
 }
 

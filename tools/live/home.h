@@ -1,7 +1,8 @@
 // Where things live on disk: $KEVOLVE_HOME/runs/<RUN>/ and the shipped configurations.
 //
-// A run's folder holds: lock, secret, engine.sock, redis/ (socket and append-only files), logs/, best/, and, once the
-// run has ended, run.kevrun (then redis/ is gone). Threads: none. Errors: kPermission, kExists, kInvalid with the path.
+// A run's folder holds: lock, secret, engine.sock, redis/ (socket and append-only files), logs/,
+// best/, and, once the run has ended, run.kevrun (then redis/ is gone). Threads: none. Errors:
+// kPermission, kExists, kInvalid with the path.
 #ifndef KEV_TOOLS_LIVE_HOME_H_
 #define KEV_TOOLS_LIVE_HOME_H_
 
@@ -42,13 +43,15 @@ std::vector<std::string> RunIds();  // newest last
 class RunLock {
  public:
   ~RunLock();
-  static Result<std::unique_ptr<RunLock>> Take(const RunFolder& folder);  // kExists: a live engine has it
+  static Result<std::unique_ptr<RunLock>> Take(
+      const RunFolder& folder);  // kExists: a live engine has it
  private:
   explicit RunLock(int fd) : fd_(fd) {}
   int fd_;
 };
 
-// Random bits that verify jobs draw held-out shapes from; made once per run, readable by its owner only.
+// Random bits that verify jobs draw held-out shapes from; made once per run, readable by its owner
+// only.
 Result<int64_t> SecretOf(const RunFolder& folder);
 
 Status WriteFile(const std::string& path, const std::string& text);  // by temporary name and rename

@@ -27,10 +27,10 @@ namespace {
 namespace fs = std::filesystem;
 using std::chrono::milliseconds;
 
-constexpr int64_t kTickMs = 250;             // progress, children, disk
-constexpr int64_t kMostWaitMs = 50;          // upper bound of one wait, so that silent workers are noticed
-constexpr int64_t kOrderlyStopMs = 10000;    // how long Ctrl-C waits for jobs under way
-constexpr unsigned kExitsInARow = 5;         // of one stage program, before the run stops
+constexpr int64_t kTickMs = 250;     // progress, children, disk
+constexpr int64_t kMostWaitMs = 50;  // upper bound of one wait, so that silent workers are noticed
+constexpr int64_t kOrderlyStopMs = 10000;  // how long Ctrl-C waits for jobs under way
+constexpr unsigned kExitsInARow = 5;       // of one stage program, before the run stops
 
 volatile std::sig_atomic_t g_interrupts = 0;
 extern "C" void CountInterrupt(int) { g_interrupts = g_interrupts + 1; }
@@ -40,7 +40,7 @@ class InterruptCounter {
  public:
   InterruptCounter() {
     g_interrupts = 0;
-    struct sigaction action {};
+    struct sigaction action{};
     action.sa_handler = CountInterrupt;
     sigaction(SIGINT, &action, &old_int_);
     sigaction(SIGTERM, &action, &old_term_);
@@ -52,8 +52,8 @@ class InterruptCounter {
   }
 
  private:
-  struct sigaction old_int_ {};
-  struct sigaction old_term_ {};
+  struct sigaction old_int_{};
+  struct sigaction old_term_{};
 };
 
 // The address part of tcp://ADDRESS:PORT names this machine only.
@@ -80,19 +80,25 @@ struct LiveRun::Parts {
   std::vector<Restart> restarts;
 };
 
-LiveRun::LiveRun(LiveOptions options) : options_(std::move(options)), parts_(std::make_unique<Parts>()) {}
+LiveRun::LiveRun(LiveOptions options)
+    : options_(std::move(options)), parts_(std::make_unique<Parts>()) {}
 LiveRun::~LiveRun() = default;
 
 Status LiveRun::CheckListen() const {
   for (const std::string& endpoint : options_.listen) {
     const size_t colon = endpoint.rfind(':');
-    if (!endpoint.starts_with("tcp://") || colon == std::string::npos || colon <= 6 || colon + 1 == endpoint.size()) {
-      return Error{Code::kInvalid, "--listen " + endpoint + ": write it as tcp://ADDRESS:PORT, e.g. tcp://127.0.0.1:5555"};
+    if (!endpoint.starts_with("tcp://") || colon == std::string::npos || colon <= 6 ||
+        colon + 1 == endpoint.size()) {
+      return Error{
+          Code::kInvalid,
+          "--listen " + endpoint + ": write it as tcp://ADDRESS:PORT, e.g. tcp://127.0.0.1:5555"};
     }
     if (!IsLoopback(endpoint) && !options_.insecure) {
-      return Error{Code::kInvalid, "--listen " + endpoint +
-                                       ": other machines could join without keys and have their code run here; listen on 127.0.0.1, "
-                                       "or accept that with --insecure on a network that you trust"};
+      return Error{Code::kInvalid,
+                   "--listen " + endpoint +
+                       ": other machines could join without keys and have their code run here; "
+                       "listen on 127.0.0.1, "
+                       "or accept that with --insecure on a network that you trust"};
     }
   }
   return {};
@@ -105,8 +111,9 @@ Status LiveRun::Open() {
   parts_->lock = std::move(*lock);
   const auto free = FreeBytes(options_.folder.path);
   if (free && *free < options_.keep_free_bytes) {
-    return Error{Code::kDiskFull, "only " + std::to_string(*free >> 20) + " MiB are free in " + options_.folder.path +
-                                      ", and a run needs " + std::to_string(options_.keep_free_bytes >> 20) +
+    return Error{Code::kDiskFull, "only " + std::to_string(*free >> 20) + " MiB are free in " +
+                                      options_.folder.path + ", and a run needs " +
+                                      std::to_string(options_.keep_free_bytes >> 20) +
                                       " MiB: make room, or set KEVOLVE_HOME to another disk"};
   }
   PinTo(options_.cores.others);
@@ -134,26 +141,31 @@ Status LiveRun::Open() {
 Status LiveRun::StartParts() {
   ZmqTransportOptions transport;
   std::error_code ignored;
-  fs::remove(options_.folder.EngineSocket(), ignored);  // left by an engine that was killed; the lock says it is gone
+  fs::remove(options_.folder.EngineSocket(),
+             ignored);  // left by an engine that was killed; the lock says it is gone
   transport.endpoints.push_back("ipc://" + options_.folder.EngineSocket());
   for (const std::string& endpoint : options_.listen) transport.endpoints.push_back(endpoint);
   auto bound = ZmqTransport::Bind(transport);
   if (!bound) return bound.error();
   parts_->transport = std::move(*bound);
   for (const std::string& endpoint : parts_->transport->Endpoints()) {
-    if (endpoint.starts_with("tcp://")) progress_->Note("workers can join: kevolve worker --stage STAGE --connect " + endpoint);
+    if (endpoint.starts_with("tcp://"))
+      progress_->Note("workers can join: kevolve worker --stage STAGE --connect " + endpoint);
   }
   for (const StageProcess& process : options_.processes) {
     for (uint32_t i = 0; i < process.processes; ++i) {
       ChildOptions child;
       child.program = "kevolve-" + process.program;
       child.arguments = process.arguments;
-      for (const std::string& word : {std::string("--connect"), "ipc://" + options_.folder.EngineSocket(), std::string("--slots"),
-                                      std::to_string(process.slots), std::string("--home"), HomeFolder()}) {
+      for (const std::string& word :
+           {std::string("--connect"), "ipc://" + options_.folder.EngineSocket(),
+            std::string("--slots"), std::to_string(process.slots), std::string("--home"),
+            HomeFolder()}) {
         child.arguments.push_back(word);
       }
       child.cores = options_.cores.others;
-      child.log = options_.folder.Logs() + "/" + process.program + (i == 0 ? "" : "-" + std::to_string(i)) + ".log";
+      child.log = options_.folder.Logs() + "/" + process.program +
+                  (i == 0 ? "" : "-" + std::to_string(i)) + ".log";
       auto pid = parts_->fleet.Start(child);
       if (!pid) return pid.error();
       parts_->children[*pid] = std::move(child);
@@ -169,9 +181,11 @@ LiveOutcome LiveRun::Drive(const Beginning& beginning) {
     parts_->fleet.Stop(milliseconds(1000));
     return LiveOutcome{exit_code, error.message, ""};
   };
-  if (core_->phase() == Phase::kEnded) return Conclude();  // it was stopped between its end and its archive
+  if (core_->phase() == Phase::kEnded)
+    return Conclude();  // it was stopped between its end and its archive
   for (const auto& [ref, bytes] : beginning.blobs) {
-    if (const Status s = parts_->store->PutBlob(ref, bytes); !s.ok()) return failed(s.error(), kExitStoreLost);
+    if (const Status s = parts_->store->PutBlob(ref, bytes); !s.ok())
+      return failed(s.error(), kExitStoreLost);
   }
   const bool fresh = core_->last_seq() == 0;
   const Plan* plan = &core_->plan();
@@ -189,7 +203,8 @@ LiveOutcome LiveRun::Drive(const Beginning& beginning) {
   auto secret = SecretOf(options_.folder);
   if (!secret) return failed(secret.error(), kExitEnvironment);
   host.secret.Set("seed", *secret);
-  host_ = std::make_unique<Host>(host, core_.get(), parts_->transport.get(), parts_->store.get(), &parts_->clock);
+  host_ = std::make_unique<Host>(host, core_.get(), parts_->transport.get(), parts_->store.get(),
+                                 &parts_->clock);
   host_->on_committed = [this](const EventGroup& group) { progress_->Committed(group, *core_); };
   host_->on_worker = [this](const Hello& hello, bool joined, const std::string& why) {
     if (!joined && !why.empty() && g_interrupts == 0 && core_->phase() != Phase::kEnded) {
@@ -218,8 +233,12 @@ LiveOutcome LiveRun::Loop() {
     if (host_->broken()) {
       parts_->fleet.Stop(milliseconds(1000));
       std::string message = "the store was lost: " + host_->broken()->message;
-      if (parts_->redis && !parts_->redis->Alive()) message += " (" + parts_->redis->LastWords().message + ")";
-      return {kExitStoreLost, message + "; what was committed is kept: `kevolve resume " + options_.folder.id + "` goes on", ""};
+      if (parts_->redis && !parts_->redis->Alive())
+        message += " (" + parts_->redis->LastWords().message + ")";
+      return {kExitStoreLost,
+              message + "; what was committed is kept: `kevolve resume " + options_.folder.id +
+                  "` goes on",
+              ""};
     }
     const int64_t now = parts_->clock.NowMs();
     if (g_interrupts >= 2) return Interrupted(/*at_once=*/true);
@@ -240,7 +259,8 @@ LiveOutcome LiveRun::Loop() {
     }
     if (moved) continue;
     pollfd fds[2] = {{parts_->transport->Descriptor(), POLLIN, 0},
-                     {parts_->store->Descriptor(), static_cast<short>(POLLIN | (parts_->store->WantsWrite() ? POLLOUT : 0)), 0}};
+                     {parts_->store->Descriptor(),
+                      static_cast<short>(POLLIN | (parts_->store->WantsWrite() ? POLLOUT : 0)), 0}};
     int64_t wait = host_->WaitMs();
     if (wait < 0 || wait > kMostWaitMs) wait = kMostWaitMs;
     poll(fds, 2, static_cast<int>(wait));
@@ -258,12 +278,16 @@ bool LiveRun::WatchChildren(LiveOutcome* outcome) {
     exits = exit.lived > milliseconds(10000) ? 1 : exits + 1;
     if (exits >= kExitsInARow) {
       parts_->fleet.Stop(milliseconds(1000));
-      *outcome = {kExitEnvironment, exit.Text() + "; it ended " + std::to_string(exits) + " times in a row. Mend what its log says, then `kevolve resume " +
-                      options_.folder.id + "`", ""};
+      *outcome = {kExitEnvironment,
+                  exit.Text() + "; it ended " + std::to_string(exits) +
+                      " times in a row. Mend what its log says, then `kevolve resume " +
+                      options_.folder.id + "`",
+                  ""};
       return false;
     }
     progress_->Note(exit.Text() + "; starting it again");
-    parts_->restarts.push_back({child->second, parts_->clock.NowMs() + RestartDelay(exits).count()});
+    parts_->restarts.push_back(
+        {child->second, parts_->clock.NowMs() + RestartDelay(exits).count()});
     parts_->children.erase(child);
   }
   auto& restarts = parts_->restarts;
@@ -288,8 +312,12 @@ bool LiveRun::WatchDisk(LiveOutcome* outcome) {
   if (!free || *free >= options_.keep_free_bytes) return true;
   host_->Hold(true);
   parts_->fleet.Stop(milliseconds(1000));
-  *outcome = {kExitEnvironment, "the disk is nearly full: " + std::to_string(*free >> 20) + " MiB are left for " + options_.folder.path +
-                  "; nothing more is started. Make room, then `kevolve resume " + options_.folder.id + "`", ""};
+  *outcome = {kExitEnvironment,
+              "the disk is nearly full: " + std::to_string(*free >> 20) + " MiB are left for " +
+                  options_.folder.path +
+                  "; nothing more is started. Make room, then `kevolve resume " +
+                  options_.folder.id + "`",
+              ""};
   return false;
 }
 
@@ -306,8 +334,10 @@ LiveOutcome LiveRun::Interrupted(bool at_once) {
   if (options_.output == OutputMode::kJson) {
     std::cout << ToJson(DoneLine(*core_, "")) << std::endl;
   }
-  return {kExitInterrupted, "interrupted after " + std::to_string(core_->candidates().size()) +
-                                " candidates; the state is kept: `kevolve resume " + options_.folder.id + "` goes on", ""};
+  return {kExitInterrupted,
+          "interrupted after " + std::to_string(core_->candidates().size()) +
+              " candidates; the state is kept: `kevolve resume " + options_.folder.id + "` goes on",
+          ""};
 }
 
 Result<std::string> LiveRun::SaveBest() {
@@ -317,7 +347,8 @@ Result<std::string> LiveRun::SaveBest() {
   if (!source) return source.error();
   std::error_code error;
   fs::create_directories(options_.folder.Best(), error);
-  const std::string path = options_.folder.Best() + "/" + core_->plan().task + fs::path(c.view.source_name).extension().string();
+  const std::string path = options_.folder.Best() + "/" + core_->plan().task +
+                           fs::path(c.view.source_name).extension().string();
   if (const Status s = WriteFile(path, *source); !s.ok()) return s.error();
   return path;
 }
@@ -360,7 +391,8 @@ Status LiveRun::WriteArchive() {
   for (const auto& [sha, ref] : blobs) {
     auto bytes = parts_->store->Blob(sha);
     if (!bytes) {
-      if (bytes.error().code == Code::kNotFound) continue;  // named by a result, never sent (null stages)
+      if (bytes.error().code == Code::kNotFound)
+        continue;  // named by a result, never sent (null stages)
       return bytes.error();
     }
     if (Status s = (*writer)->AddBlob(ref, *bytes); !s.ok()) return s;
@@ -378,11 +410,18 @@ LiveOutcome LiveRun::Conclude() {
   LiveOutcome outcome;
   Result<std::string> source = std::string();
   if (options_.archive) source = SaveBest();
-  if (!source) return {kExitEnvironment, "cannot save the best kernel: " + source.error().message + "; the run is kept: `kevolve resume " + options_.folder.id + "`", ""};
+  if (!source)
+    return {kExitEnvironment,
+            "cannot save the best kernel: " + source.error().message +
+                "; the run is kept: `kevolve resume " + options_.folder.id + "`",
+            ""};
   outcome.source_path = *source;
   if (options_.archive) {
     if (const Status s = WriteArchive(); !s.ok()) {
-      return {kExitEnvironment, "cannot write the archive: " + s.error().message + "; the run is kept: `kevolve resume " + options_.folder.id + "` tries again", ""};
+      return {kExitEnvironment,
+              "cannot write the archive: " + s.error().message +
+                  "; the run is kept: `kevolve resume " + options_.folder.id + "` tries again",
+              ""};
     }
     parts_->store.reset();
     if (const Status s = parts_->redis->Stop(); !s.ok()) outcome.message = s.error().message;

@@ -1,7 +1,8 @@
-// LiveRun: everything that one run needs on this machine, put together and driven to its end: store, transport, host,
-// stage processes, signals, progress, and the archive at the end.
+// LiveRun: everything that one run needs on this machine, put together and driven to its end:
+// store, transport, host, stage processes, signals, progress, and the archive at the end.
 //
-// Threads: the caller's only (children die with it). Errors: an Outcome with an exit code and a message.
+// Threads: the caller's only (children die with it). Errors: an Outcome with an exit code and a
+// message.
 #ifndef KEV_TOOLS_LIVE_LIVE_RUN_H_
 #define KEV_TOOLS_LIVE_LIVE_RUN_H_
 
@@ -22,12 +23,13 @@ namespace kev {
 struct LiveOptions {
   RunFolder folder;
   Durability durability = Durability::kStrict;
-  std::vector<std::string> listen;   // tcp://address:port, besides the run's own socket
-  bool insecure = false;             // allow listening beyond loopback without keys
+  std::vector<std::string> listen;  // tcp://address:port, besides the run's own socket
+  bool insecure = false;            // allow listening beyond loopback without keys
   OutputMode output = OutputMode::kText;
   CoreSplit cores;
   std::vector<StageProcess> processes;  // stage processes to start here
-  uint64_t keep_free_bytes = 64ull << 20;  // below this nothing new is dispatched, and the run stops
+  uint64_t keep_free_bytes = 64ull
+                             << 20;  // below this nothing new is dispatched, and the run stops
   bool archive = true;               // write run.kevrun at the end (the benchmark does not)
   bool projections = true;
 };
@@ -38,7 +40,8 @@ struct LiveOutcome {
   std::string source_path;  // of the best kernel, once saved
 };
 
-// What the run begins with: blobs that must be there first, then the first events. Not used by a resumed run.
+// What the run begins with: blobs that must be there first, then the first events. Not used by a
+// resumed run.
 struct Beginning {
   std::vector<std::pair<BlobRef, std::string>> blobs;
   std::vector<Event> events;

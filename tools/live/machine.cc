@@ -52,15 +52,19 @@ Result<CoreSplit> SplitCores(const std::string& cores) {
     split.kept = {usable.back()};
   } else {
     split.kept = ParseList(cores);
-    if (split.kept.empty()) return Error{Code::kInvalid, "device.cores: '" + cores + "' is neither 'last' nor a list such as 1 or 2-3"};
+    if (split.kept.empty())
+      return Error{Code::kInvalid,
+                   "device.cores: '" + cores + "' is neither 'last' nor a list such as 1 or 2-3"};
     for (const int core : split.kept) {
       if (std::find(usable.begin(), usable.end(), core) == usable.end()) {
-        return Error{Code::kInvalid, "device.cores: core " + std::to_string(core) + " cannot be used by this process"};
+        return Error{Code::kInvalid, "device.cores: core " + std::to_string(core) +
+                                         " cannot be used by this process"};
       }
     }
   }
   for (const int core : usable) {
-    if (std::find(split.kept.begin(), split.kept.end(), core) == split.kept.end()) split.others.push_back(core);
+    if (std::find(split.kept.begin(), split.kept.end(), core) == split.kept.end())
+      split.others.push_back(core);
   }
   if (split.others.empty()) split.others = split.kept;
   return split;
@@ -71,7 +75,8 @@ std::vector<StageProcess> ProcessesFor(const Plan& plan, size_t free_cores) {
   for (const Step& step : plan.steps) {
     const StageContract* contract = FindContract(step.stage);
     const std::string program = contract == nullptr ? Name(step.kind) : contract->program;
-    auto it = std::find_if(processes.begin(), processes.end(), [&](const auto& p) { return p.program == program; });
+    auto it = std::find_if(processes.begin(), processes.end(),
+                           [&](const auto& p) { return p.program == program; });
     if (it == processes.end()) it = processes.insert(processes.end(), {program, 1, 1, {}});
     it->processes = std::max(it->processes, step.workers);
     switch (step.kind) {

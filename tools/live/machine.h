@@ -1,4 +1,5 @@
-// The machine that a run is started on: its cores, which one is kept free for timing, and how many workers fit.
+// The machine that a run is started on: its cores, which one is kept free for timing, and how many
+// workers fit.
 #ifndef KEV_TOOLS_LIVE_MACHINE_H_
 #define KEV_TOOLS_LIVE_MACHINE_H_
 
@@ -12,10 +13,11 @@
 namespace kev {
 
 struct CoreSplit {
-  std::vector<int> kept;   // candidates are timed here and nothing else runs here
+  std::vector<int> kept;    // candidates are timed here and nothing else runs here
   std::vector<int> others;  // engine, store and stages
 };
-// `cores` as in the target file: "last", or a list like "1" or "2-3". With one core, both hold it. Error: not a core here.
+// `cores` as in the target file: "last", or a list like "1" or "2-3". With one core, both hold it.
+// Error: not a core here.
 Result<CoreSplit> SplitCores(const std::string& cores);
 
 struct StageProcess {
@@ -24,7 +26,8 @@ struct StageProcess {
   uint32_t slots = 1;
   std::vector<std::string> arguments;  // more words for its command line
 };
-// What to start for `plan` on this machine: by stage program, from Step::workers or the number of free cores.
+// What to start for `plan` on this machine: by stage program, from Step::workers or the number of
+// free cores.
 std::vector<StageProcess> ProcessesFor(const Plan& plan, size_t free_cores);
 // Value of `in_flight: auto`: enough to keep every slot busy and one candidate waiting before each.
 uint32_t AutoInFlight(const std::vector<StageProcess>& processes);

@@ -15,7 +15,8 @@ constexpr int64_t kRateWindowMs = 2000;
 
 }  // namespace
 
-Progress::Progress(OutputMode mode) : mode_(mode), terminal_(mode == OutputMode::kText && isatty(STDOUT_FILENO) == 1) {}
+Progress::Progress(OutputMode mode)
+    : mode_(mode), terminal_(mode == OutputMode::kText && isatty(STDOUT_FILENO) == 1) {}
 
 void Progress::Emit(const Value& line) { std::cout << ToJson(line) << std::endl; }
 
@@ -49,7 +50,8 @@ void Progress::Started(const std::string& run, const std::string& folder, const 
     Emit(v);
     return;
   }
-  Note("run " + run + ": workflow " + plan.workflow + ", task " + plan.task + ", target " + plan.target);
+  Note("run " + run + ": workflow " + plan.workflow + ", task " + plan.task + ", target " +
+       plan.target);
 }
 
 void Progress::Committed(const EventGroup& group, const RunCore& core) {
@@ -64,7 +66,9 @@ void Progress::Committed(const EventGroup& group, const RunCore& core) {
     ++done_by_step_[core.plan().steps[report->key.step].id];
     if (mode_ != OutputMode::kJson || report->key.subject.kind != SubjectKind::kCandidate) continue;
     const uint32_t n = report->key.subject.number;
-    if (n > core.candidates().size() || !core.candidates()[n - 1].ended || std::exchange(told_[n], true)) continue;
+    if (n > core.candidates().size() || !core.candidates()[n - 1].ended ||
+        std::exchange(told_[n], true))
+      continue;
     const Candidate& c = core.candidates()[n - 1];
     Value v;
     v.Set("event", "candidate");
@@ -92,9 +96,13 @@ void Progress::Committed(const EventGroup& group, const RunCore& core) {
       Emit(v);
     } else if (mode_ == OutputMode::kText) {
       char head[96];
-      std::snprintf(head, sizeof head, "%6.1f s  best %s  %.2fx [%.2f, %.2f]  ", static_cast<double>(core.run_time_ms()) / 1e3,
-                    c.view.name.c_str(), best_speedup_, facts["speedup_low"].AsDouble(), facts["speedup_high"].AsDouble());
-      Note(head + (c.view.variant.empty() ? c.view.origin : c.view.variant + " " + FormatParameters(c.view.parameters)));
+      std::snprintf(head, sizeof head, "%6.1f s  best %s  %.2fx [%.2f, %.2f]  ",
+                    static_cast<double>(core.run_time_ms()) / 1e3, c.view.name.c_str(),
+                    best_speedup_, facts["speedup_low"].AsDouble(),
+                    facts["speedup_high"].AsDouble());
+      Note(head + (c.view.variant.empty()
+                       ? c.view.origin
+                       : c.view.variant + " " + FormatParameters(c.view.parameters)));
     }
   }
 }
@@ -104,14 +112,16 @@ std::string Progress::StatusLine(const Host& host) {
   const int64_t now = host.RunTimeMs();
   if (now - window_started_ms_ >= kRateWindowMs) {
     for (const auto& [step, done] : done_by_step_) {
-      rate_by_step_[step] = 1e3 * static_cast<double>(done - done_at_window_[step]) / static_cast<double>(now - window_started_ms_);
+      rate_by_step_[step] = 1e3 * static_cast<double>(done - done_at_window_[step]) /
+                            static_cast<double>(now - window_started_ms_);
     }
     done_at_window_ = done_by_step_;
     window_started_ms_ = now;
   }
   char text[160];
   const Budget& budget = core.plan().budget;
-  std::snprintf(text, sizeof text, "%6.1f s  %s  %zu", static_cast<double>(now) / 1e3, Name(core.phase()), core.candidates().size());
+  std::snprintf(text, sizeof text, "%6.1f s  %s  %zu", static_cast<double>(now) / 1e3,
+                Name(core.phase()), core.candidates().size());
   std::string line = text;
   if (budget.candidates != 0) line += "/" + std::to_string(budget.candidates);
   line += " candidates, " + std::to_string(core.evaluated()) + " evaluated";
@@ -124,7 +134,8 @@ std::string Progress::StatusLine(const Host& host) {
     std::snprintf(text, sizeof text, " | %s %.1f/s", step.id.c_str(), rate_by_step_[step.id]);
     line += text;
   }
-  line += " | queue " + std::to_string(host.placer().ready()) + "+" + std::to_string(host.placer().out());
+  line += " | queue " + std::to_string(host.placer().ready()) + "+" +
+          std::to_string(host.placer().out());
   if (best_ != 0) {
     std::snprintf(text, sizeof text, " | best %.2fx (c%u)", best_speedup_, best_);
     line += text;

@@ -1,5 +1,5 @@
-// Progress: what a person or a script sees of a run while it goes on. Text on a terminal (one line, rewritten), plain
-// lines elsewhere, JSON lines with --json.
+// Progress: what a person or a script sees of a run while it goes on. Text on a terminal (one line,
+// rewritten), plain lines elsewhere, JSON lines with --json.
 #ifndef KEV_TOOLS_LIVE_PROGRESS_H_
 #define KEV_TOOLS_LIVE_PROGRESS_H_
 

@@ -19,7 +19,9 @@ std::string Pad(std::string text, size_t width) {
   return text;
 }
 
-std::string ScalarText(const Value& value) { return value.IsString() ? value.AsString() : ToJson(value); }
+std::string ScalarText(const Value& value) {
+  return value.IsString() ? value.AsString() : ToJson(value);
+}
 
 std::string RefusedText(const RunCore& core) {
   std::string text;
@@ -33,12 +35,15 @@ std::string WorkloadTable(const Value& facts) {
   std::string text;
   const auto& workloads = facts["workloads"].AsMap();
   if (workloads.empty()) return text;
-  text += "  " + Pad("workload", 24) + Pad("speed-up", 26) + Pad("latency", 12) + Pad("FLOP/s", 11) + "B/s\n";
+  text += "  " + Pad("workload", 24) + Pad("speed-up", 26) + Pad("latency", 12) +
+          Pad("FLOP/s", 11) + "B/s\n";
   for (const bool held_out : {false, true}) {
     for (const auto& [name, w] : workloads) {
       if (w["held_out"].AsBool() != held_out) continue;
       text += "  " + Pad(name + (held_out ? " (held out)" : ""), 24);
-      text += Pad(Ratio(w["speedup"].AsDouble()) + " [" + Ratio(w["low"].AsDouble()) + ", " + Ratio(w["high"].AsDouble()) + "]", 26);
+      text += Pad(Ratio(w["speedup"].AsDouble()) + " [" + Ratio(w["low"].AsDouble()) + ", " +
+                      Ratio(w["high"].AsDouble()) + "]",
+                  26);
       text += Pad(FormatTime(w["latency_ns"].AsDouble()), 12);
       text += Pad(w["flops"].AsDouble() > 0 ? FormatRate(w["flops"].AsDouble()) : "-", 11);
       text += (w["bytes"].AsDouble() > 0 ? FormatRate(w["bytes"].AsDouble()) : "-") + "\n";
@@ -88,31 +93,40 @@ std::string ClosingReport(const RunCore& core, const std::string& source_path) {
           std::to_string(core.evaluated()) + " evaluated";
   const std::string refused = RefusedText(core);
   text += refused.empty() ? "\n" : "; refused: " + refused + "\n";
-  for (const auto& [step, reason] : core.disabled()) text += "  disabled    " + step + ": " + reason + "\n";
+  for (const auto& [step, reason] : core.disabled())
+    text += "  disabled    " + step + ": " + reason + "\n";
   const Value& facts = WinningFacts(core);
   if (facts.IsNull()) {
     if (ended && ended->status == "done") {
-      text += "  No candidate was confirmed to be right and measured. `kevolve show " + core.run() + "` says what became of each.\n";
+      text += "  No candidate was confirmed to be right and measured. `kevolve show " + core.run() +
+              "` says what became of each.\n";
     }
     return text;
   }
   const Candidate& c = core.candidates()[core.best()->candidate.number - 1];
-  text += "  best        " + c.view.name + (c.view.variant.empty() ? "" : ", variant " + c.view.variant) + ", proposed by " + c.view.origin + "\n";
-  if (!c.view.parameters.AsMap().empty()) text += "  parameters  " + FormatParameters(c.view.parameters) + "\n";
-  text += "  speed-up    " + Ratio(facts["speedup"].AsDouble()) + "  95 % interval [" + Ratio(facts["speedup_low"].AsDouble()) +
-          ", " + Ratio(facts["speedup_high"].AsDouble()) + "] against '" + facts["baseline"].AsString() +
-          "', the strongest baseline\n";
+  text += "  best        " + c.view.name +
+          (c.view.variant.empty() ? "" : ", variant " + c.view.variant) + ", proposed by " +
+          c.view.origin + "\n";
+  if (!c.view.parameters.AsMap().empty())
+    text += "  parameters  " + FormatParameters(c.view.parameters) + "\n";
+  text += "  speed-up    " + Ratio(facts["speedup"].AsDouble()) + "  95 % interval [" +
+          Ratio(facts["speedup_low"].AsDouble()) + ", " + Ratio(facts["speedup_high"].AsDouble()) +
+          "] against '" + facts["baseline"].AsString() + "', the strongest baseline\n";
   text += std::string("              ") +
-          (core.claim().IsNull() ? "from the confirming measurement" : "measured afresh after the search was over") + ", " +
-          std::to_string(facts["launches"].AsInt()) + " launches each, A/A band " +
-          Format("+-%.1f %%", 100 * facts["aa_band"].AsDouble()) + ", trust level " + facts["trust"].AsString() + "\n";
+          (core.claim().IsNull() ? "from the confirming measurement"
+                                 : "measured afresh after the search was over") +
+          ", " + std::to_string(facts["launches"].AsInt()) + " launches each, A/A band " +
+          Format("+-%.1f %%", 100 * facts["aa_band"].AsDouble()) + ", trust level " +
+          facts["trust"].AsString() + "\n";
   std::string against;
   for (const auto& [name, ratio] : facts["speedup_vs"].AsMap()) {
     against += (against.empty() ? "" : ", ") + name + " " + Ratio(ratio.AsDouble());
   }
   if (!against.empty()) text += "  against     " + against + "\n";
   if (facts["speedup_low"].AsDouble() <= 1.0 + facts["aa_band"].AsDouble()) {
-    text += "  note        not shown to be faster than the strongest baseline: the interval reaches 1 + the A/A band\n";
+    text +=
+        "  note        not shown to be faster than the strongest baseline: the interval reaches 1 "
+        "+ the A/A band\n";
   }
   text += WorkloadTable(facts);
   if (!source_path.empty()) text += "  source      " + source_path + "\n";
@@ -144,7 +158,8 @@ Value DoneLine(const RunCore& core, const std::string& source_path) {
   best.Set("candidate", c.view.name);
   best.Set("origin", c.view.origin);
   best.Set("variant", c.view.variant);
-  for (const char* key : {"speedup", "speedup_low", "speedup_high", "speedup_vs", "baseline", "aa_band", "trust", "workloads"}) {
+  for (const char* key : {"speedup", "speedup_low", "speedup_high", "speedup_vs", "baseline",
+                          "aa_band", "trust", "workloads"}) {
     best.Set(key, facts[key]);
   }
   best.Set("parameters", c.view.parameters.IsNull() ? Value(Value::Map()) : c.view.parameters);
@@ -156,7 +171,8 @@ Value DoneLine(const RunCore& core, const std::string& source_path) {
 
 std::string CandidateReport(const RunCore& core, Subject subject) {
   const Value record = core.CandidateRecord(subject);
-  std::string text = record["id"].AsString() + " " + record["name"].AsString() + ": " + record["state"].AsString();
+  std::string text =
+      record["id"].AsString() + " " + record["name"].AsString() + ": " + record["state"].AsString();
   if (record.Has("verdict")) text += ", " + record["verdict"].AsString();
   if (record.Has("message")) text += " (" + record["message"].AsString() + ")";
   text += "\n";
@@ -168,8 +184,11 @@ std::string CandidateReport(const RunCore& core, Subject subject) {
     for (const Value& p : record["parents"].AsList()) text += p.AsString() + " ";
     text += "\n";
   }
-  if (record.Has("parameters")) text += "  parameters  " + FormatParameters(record["parameters"]) + "\n";
-  if (record.Has("step")) text += "  step        " + record["step"].AsString() + ", asked for " + ToJson(record["count"]) + "\n";
+  if (record.Has("parameters"))
+    text += "  parameters  " + FormatParameters(record["parameters"]) + "\n";
+  if (record.Has("step"))
+    text += "  step        " + record["step"].AsString() + ", asked for " +
+            ToJson(record["count"]) + "\n";
   const auto outcome = [&](const std::string& step, const Value& o) {
     text += "  " + step + ": " + o["state"].AsString();
     if (o.Has("verdict")) text += ", " + o["verdict"].AsString();
@@ -182,7 +201,8 @@ std::string CandidateReport(const RunCore& core, Subject subject) {
       if (name != "workloads") text += "    " + Pad(name, 16) + ScalarText(value) + "\n";
     }
     text += WorkloadTable(o["facts"]);
-    for (const auto& [name, sha] : o["blobs"].AsMap()) text += "    blob " + Pad(name, 11) + sha.AsString() + "\n";
+    for (const auto& [name, sha] : o["blobs"].AsMap())
+      text += "    blob " + Pad(name, 11) + sha.AsString() + "\n";
   };
   if (record.Has("outcome")) outcome(record["step"].AsString(), record["outcome"]);
   for (const auto& [step, o] : record["steps"].AsMap()) outcome(step, o);

@@ -14,9 +14,11 @@ std::string FormatTime(double ns);
 std::string FormatRate(double per_second);
 std::string FormatParameters(const Value& parameters);  // "WIDTH=16 UNROLL=4"
 
-// What the run says of its winner: the claim when there is one, else the confirming measurement. Null: no best.
+// What the run says of its winner: the claim when there is one, else the confirming measurement.
+// Null: no best.
 const Value& WinningFacts(const RunCore& core);
-// The closing text of a run: best kernel, parameters, speed-up with interval, workloads, where it is, what to type next.
+// The closing text of a run: best kernel, parameters, speed-up with interval, workloads, where it
+// is, what to type next.
 std::string ClosingReport(const RunCore& core, const std::string& source_path);
 // The last line of --json.
 Value DoneLine(const RunCore& core, const std::string& source_path);

@@ -22,7 +22,8 @@ class ArchivedRun : public StoredRun {
 
 class RedisRun : public StoredRun {
  public:
-  RedisRun(std::unique_ptr<RunLock> lock, std::unique_ptr<EmbeddedRedis> server, std::unique_ptr<RedisStore> store)
+  RedisRun(std::unique_ptr<RunLock> lock, std::unique_ptr<EmbeddedRedis> server,
+           std::unique_ptr<RedisStore> store)
       : lock_(std::move(lock)), server_(std::move(server)), store_(std::move(store)) {}
   ~RedisRun() override {
     store_.reset();
@@ -32,7 +33,8 @@ class RedisRun : public StoredRun {
   RedisStore& store() { return *store_; }
 
  private:
-  std::unique_ptr<RunLock> lock_;         // with the server: nobody may resume the run while it is read this way
+  std::unique_ptr<RunLock>
+      lock_;  // with the server: nobody may resume the run while it is read this way
   std::unique_ptr<EmbeddedRedis> server_;  // null while a live engine has its own
   std::unique_ptr<RedisStore> store_;
 };
@@ -53,7 +55,8 @@ Result<std::unique_ptr<StoredRun>> OpenRedis(const RunFolder& folder) {
   std::unique_ptr<RunLock> held;
   if (lock) {
     if (!std::filesystem::exists(folder.Redis())) {
-      return Error{Code::kNotFound, "run " + folder.id + " has nothing stored yet (it was stopped before it began)"};
+      return Error{Code::kNotFound,
+                   "run " + folder.id + " has nothing stored yet (it was stopped before it began)"};
     }
     held = std::move(*lock);
     EmbeddedRedisOptions options;
@@ -85,12 +88,14 @@ Result<std::unique_ptr<RunCore>> Fold(const std::string& run, const std::vector<
   for (const LogEntry& entry : log) {
     auto group = DecodeGroup(entry.body, entry.digest);
     if (!group) {
-      return Error{Code::kCorrupt, "run " + run + ": log entry " + std::to_string(entry.last_seq) + ": " + group.error().message};
+      return Error{Code::kCorrupt, "run " + run + ": log entry " + std::to_string(entry.last_seq) +
+                                       ": " + group.error().message};
     }
     if (group->first_seq != core->last_seq() + 1 || group->last_seq() != entry.last_seq) {
-      return Error{Code::kCorrupt, "run " + run + ": log entry " + std::to_string(entry.last_seq) + " holds events " +
-                                       std::to_string(group->first_seq) + ".." + std::to_string(group->last_seq()) +
-                                       " where event " + std::to_string(core->last_seq() + 1) + " must follow"};
+      return Error{Code::kCorrupt, "run " + run + ": log entry " + std::to_string(entry.last_seq) +
+                                       " holds events " + std::to_string(group->first_seq) + ".." +
+                                       std::to_string(group->last_seq()) + " where event " +
+                                       std::to_string(core->last_seq() + 1) + " must follow"};
     }
     core->Apply(*group);
     if (groups != nullptr) groups->push_back(std::move(*group));
@@ -102,12 +107,14 @@ Result<std::unique_ptr<StoredRun>> StoredRun::Open(const std::string& name) {
   std::error_code error;
   Result<std::unique_ptr<StoredRun>> run = Error{};
   if (name.ends_with(".kevrun")) {
-    if (!std::filesystem::exists(name, error)) return Error{Code::kNotFound, "there is no archive file " + name};
+    if (!std::filesystem::exists(name, error))
+      return Error{Code::kNotFound, "there is no archive file " + name};
     run = OpenArchive(name);
   } else {
     auto folder = FindRunFolder(name);
     if (!folder) return folder.error();
-    run = std::filesystem::exists(folder->Archive(), error) ? OpenArchive(folder->Archive()) : OpenRedis(*folder);
+    run = std::filesystem::exists(folder->Archive(), error) ? OpenArchive(folder->Archive())
+                                                            : OpenRedis(*folder);
   }
   if (!run) return run;
   auto core = Fold((*run)->id, (*run)->log, &(*run)->groups);

@@ -1,5 +1,6 @@
-// StoredRun: a run as it is kept, folded and ready to be looked at: from its archive file, or from Redis while it is
-// live or was interrupted (then a server is started on its folder for the time of reading).
+// StoredRun: a run as it is kept, folded and ready to be looked at: from its archive file, or from
+// Redis while it is live or was interrupted (then a server is started on its folder for the time of
+// reading).
 //
 // Threads: one. Errors: kNotFound, kCorrupt with what and where.
 #ifndef KEV_TOOLS_LIVE_STORED_RUN_H_
@@ -26,13 +27,14 @@ class StoredRun {
 
   std::string id;
   State state = State::kEnded;
-  std::string where;                // path of the archive or of the run folder
+  std::string where;  // path of the archive or of the run folder
   std::vector<LogEntry> log;
-  std::vector<EventGroup> groups;   // decoded
-  std::unique_ptr<RunCore> core;    // folded to the end
+  std::vector<EventGroup> groups;  // decoded
+  std::unique_ptr<RunCore> core;   // folded to the end
 };
 
-// Folds a log from its beginning. Error: kCorrupt when an entry cannot be read or does not follow its predecessor.
+// Folds a log from its beginning. Error: kCorrupt when an entry cannot be read or does not follow
+// its predecessor.
 Result<std::unique_ptr<RunCore>> Fold(const std::string& run, const std::vector<LogEntry>& log,
                                       std::vector<EventGroup>* groups);
 
