@@ -1,10 +1,12 @@
 #include "configs/run_loader.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <set>
 #include <utility>
 
 #include "configs/section_reader.h"
+#include "configs/suggestion.h"
 #include "configs/target_loader.h"
 #include "configs/workflow_graph.h"
 
@@ -63,6 +65,18 @@ std::string FirstReadable(const FileSource& files, const std::vector<std::string
   }
   *error = "there is no " + *error;
   return "";
+}
+
+// What a shipped folder offers: its subfolders, and its YAML files without the suffix.
+std::vector<std::string> NamesIn(const std::string& folder) {
+  std::vector<std::string> names;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(folder, error)) {
+    if (entry.is_directory(error) || entry.path().extension() == ".yaml")
+      names.push_back(entry.path().stem().string());
+  }
+  std::sort(names.begin(), names.end());
+  return names;
 }
 
 class RunLoader {
@@ -152,7 +166,9 @@ class RunLoader {
           files_, Candidates(wanted, path_, shipped_ + "/targets", !overrides_.target.empty()),
           suffix, &error);
       if (file.empty()) {
-        NotFound("target", wanted, overrides_.target, draft.target_at, error, report);
+        NotFound("target", wanted, overrides_.target, draft.target_at,
+                 error + DidYouMean(fs::path(wanted).stem().string(), NamesIn(shipped_ + "/targets")),
+                 report);
         return;
       }
       file += suffix;
@@ -178,7 +194,8 @@ class RunLoader {
           files_, Candidates(wanted, path_, shipped_ + "/tasks", !overrides_.task.empty()),
           "/task.yaml", &error);
       if (folder.empty()) {
-        NotFound("task", wanted, overrides_.task, draft.task_at, error, report);
+        NotFound("task", wanted, overrides_.task, draft.task_at,
+                 error + DidYouMean(wanted, NamesIn(shipped_ + "/tasks")), report);
         return;
       }
     }

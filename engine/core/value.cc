@@ -5,6 +5,8 @@
 #include <cmath>
 #include <cstring>
 
+#include "engine/core/json.h"
+
 namespace kev {
 namespace {
 
@@ -65,16 +67,21 @@ void PutString(std::string_view s, std::string* out) {
   out->append(s);
 }
 
+// Runs of plain characters are appended at once: records are mostly made of them.
 void PutJsonString(std::string_view s, std::string* out) {
+  static const char* kHex = "0123456789abcdef";
   out->push_back('"');
-  for (const char c : s) {
-    const auto u = static_cast<unsigned char>(c);
-    switch (c) {
+  size_t plain_from = 0;
+  for (size_t i = 0; i < s.size(); ++i) {
+    const auto u = static_cast<unsigned char>(s[i]);
+    if (u >= 0x20 && u != '"' && u != '\\') continue;
+    out->append(s, plain_from, i - plain_from);
+    plain_from = i + 1;
+    switch (u) {
       case '"':
-        *out += "\\\"";
-        break;
       case '\\':
-        *out += "\\\\";
+        out->push_back('\\');
+        out->push_back(static_cast<char>(u));
         break;
       case '\n':
         *out += "\\n";
@@ -86,16 +93,12 @@ void PutJsonString(std::string_view s, std::string* out) {
         *out += "\\r";
         break;
       default:
-        if (u < 0x20) {
-          static const char* kHex = "0123456789abcdef";
-          *out += "\\u00";
-          out->push_back(kHex[u >> 4]);
-          out->push_back(kHex[u & 15]);
-        } else {
-          out->push_back(c);
-        }
+        *out += "\\u00";
+        out->push_back(kHex[u >> 4]);
+        out->push_back(kHex[u & 15]);
     }
   }
+  out->append(s, plain_from, s.size() - plain_from);
   out->push_back('"');
 }
 
@@ -275,6 +278,9 @@ void AppendToMap(std::string_view key, const Value& value, std::string* map_byte
   PutString(key, map_bytes);
   EncodeCanonical(value, map_bytes);
 }
+
+void AppendJson(const Value& value, std::string* out) { PutJson(value, out); }
+void AppendJsonString(std::string_view text, std::string* out) { PutJsonString(text, out); }
 
 std::string ToJson(const Value& value) {
   std::string out;

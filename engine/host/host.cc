@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "engine/core/record_json.h"
+
 namespace kev {
 namespace {
 
@@ -12,12 +14,14 @@ uint32_t BackstopMs(uint32_t limit_ms) {
 
 Projection CandidateProjection(const RunCore& core, Subject subject) {
   static constexpr const char* kPrefix[] = {"cand:", "req:", "prep:"};
-  const Value record = core.CandidateRecord(subject);
   Projection p;
   p.key = kPrefix[static_cast<size_t>(subject.kind)] + std::to_string(subject.number);
-  if (record.Has("state")) p.fields.emplace_back("state", record["state"].AsString());
-  if (record.Has("verdict")) p.fields.emplace_back("verdict", record["verdict"].AsString());
-  p.fields.emplace_back("record", ToJson(record));
+  if (subject.kind == SubjectKind::kCandidate) {
+    const Candidate& c = core.candidates()[subject.number - 1];
+    p.fields.emplace_back("state", c.ended ? "ended" : "active");
+    if (c.ended) p.fields.emplace_back("verdict", Name(c.verdict));
+  }
+  p.fields.emplace_back("record", CandidateRecordJson(core, subject));
   return p;
 }
 

@@ -32,7 +32,7 @@ void OnTerminate(int) {
 }
 
 constexpr int kExitUsage = 2;
-constexpr int kExitEngineGone = 69;  // EX_UNAVAILABLE
+constexpr int kExitEngineGone = 5;  // as docs/exit-codes.md: the environment refuses
 
 JobResult Failed(std::string message) {
   JobResult result;

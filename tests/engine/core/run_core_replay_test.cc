@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 
 #include "engine/core/random.h"
+#include "engine/core/record_json.h"
 #include "tests/engine/support/driven_run.h"
 
 namespace kev::testing {
@@ -51,6 +52,20 @@ TEST_CASE("a second core that folds the same groups gives the same digests and s
       REQUIRE(RunCore::DigestCommands(again.Apply(group)) == group.digest);
     }
     CHECK(Picture(again) == Picture(live.core()));
+  }
+}
+
+TEST_CASE("the record written straight as JSON is the record") {
+  for (uint64_t seed = 1; seed <= 5; ++seed) {
+    CAPTURE(seed);
+    const DrivenRun live = Eventful(seed);
+    RunCore core("test");
+    for (const EventGroup& group : live.log()) {
+      core.Apply(group);
+      for (const Subject subject : core.TakeChanged()) {
+        CHECK(CandidateRecordJson(core, subject) == ToJson(core.CandidateRecord(subject)));
+      }
+    }
   }
 }
 
