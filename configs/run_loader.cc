@@ -166,9 +166,10 @@ class RunLoader {
           files_, Candidates(wanted, path_, shipped_ + "/targets", !overrides_.target.empty()),
           suffix, &error);
       if (file.empty()) {
-        NotFound("target", wanted, overrides_.target, draft.target_at,
-                 error + DidYouMean(fs::path(wanted).stem().string(), NamesIn(shipped_ + "/targets")),
-                 report);
+        NotFound(
+            "target", wanted, overrides_.target, draft.target_at,
+            error + DidYouMean(fs::path(wanted).stem().string(), NamesIn(shipped_ + "/targets")),
+            report);
         return;
       }
       file += suffix;

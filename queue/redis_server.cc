@@ -197,7 +197,7 @@ Result<std::unique_ptr<EmbeddedRedis>> EmbeddedRedis::Start(const EmbeddedRedisO
   if (child.pid <= 0) {
     if (child.error == ENOENT) {
       return Error{
-          Code::kNotFound,
+          Code::kUnavailable,
           options.program + " is not installed; on Debian or Ubuntu: apt-get install redis-server"};
     }
     return Error{Code::kInternal,

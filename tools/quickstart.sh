@@ -23,7 +23,7 @@ for argument in "$@"; do
 done
 
 require_packages "${BUILD_PACKAGES[@]}" || exit
-build_release || exit
+build_release programs || exit
 [[ $build_only == no ]] || exit 0
 
 if [[ $PWD -ef $ROOT ]]; then

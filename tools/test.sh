@@ -22,7 +22,7 @@ for argument in "$@"; do
 done
 
 require_packages "${BUILD_PACKAGES[@]}" "${TEST_PACKAGES[@]}" || exit
-build_release || exit
+build_release all || exit
 
 # Tests that measure or hold a whole machine say so themselves (RUN_SERIAL, RESOURCE_LOCK).
 exec ctest --test-dir "$ROOT/build" --output-on-failure --no-tests=error -j2 "${arguments[@]}"

@@ -1,4 +1,5 @@
-// JSON text appended piece by piece, for records that are written often. ToJson (value.h) gives the whole of a Value.
+// JSON text appended piece by piece, for records that are written often. ToJson (value.h) gives the
+// whole of a Value.
 #ifndef KEV_ENGINE_CORE_JSON_H_
 #define KEV_ENGINE_CORE_JSON_H_
 

@@ -103,9 +103,9 @@ std::string FileOf(const Target& target, const LoadedRun& run) {
   const std::string name = target.name + ".yaml";
   for (const auto& [path, text] : run.files) {
     if (text.find("kevolve_target") == std::string::npos) continue;
-    bool ends = path.size() >= name.size() &&
-                path.compare(path.size() - name.size(), name.size(), name) == 0;
-    if (ends) return path;
+    // A target need not be named as its file is.
+    if (path.ends_with("/" + name) || text.find("name: " + target.name + "\n") != std::string::npos)
+      return path;
   }
   return name;
 }

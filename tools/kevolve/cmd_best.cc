@@ -12,6 +12,7 @@ namespace kev {
 int BestCommand(const LookOptions& options) {
   auto opened = StoredRun::Open(options.run);
   if (!opened) return Complain(opened.error());
+  Warn(**opened);
   const RunCore& core = *(*opened)->core;
   if (!core.best()) {
     std::cerr << "kevolve: run " << (*opened)->id << " has no confirmed kernel; `kevolve show "

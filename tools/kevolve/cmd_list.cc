@@ -20,6 +20,7 @@ const char* Name(StoredRun::State state) {
 }  // namespace
 
 int ListCommand(const LookOptions& options) {
+  if (const Status s = CheckHome(); !s.ok()) return Complain(s.error());
   const std::vector<std::string> ids = RunIds();
   if (ids.empty() && !options.json) std::cout << "no runs in " << RunsFolder() << "\n";
   for (const std::string& id : ids) {

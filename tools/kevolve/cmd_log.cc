@@ -11,6 +11,7 @@ namespace kev {
 int LogCommand(const LookOptions& options) {
   auto opened = StoredRun::Open(options.run);
   if (!opened) return Complain(opened.error());
+  Warn(**opened);
   const RunCore& core = *(*opened)->core;
   for (const EventGroup& group : (*opened)->groups) {
     uint64_t seq = group.first_seq;

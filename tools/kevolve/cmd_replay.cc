@@ -33,6 +33,7 @@ void Explain(const EventGroup& group, const std::vector<Command>& commands, cons
 int ReplayCommand(const LookOptions& options) {
   auto opened = StoredRun::Open(options.run);
   if (!opened) return Complain(opened.error());
+  Warn(**opened);
   const StoredRun& run = **opened;
   RunCore core(run.id);
   uint64_t commands_derived = 0;

@@ -1,4 +1,5 @@
 // kevolve show: a run, or one candidate with everything that was kept of it.
+#include <algorithm>
 #include <filesystem>
 #include <iostream>
 
@@ -50,6 +51,12 @@ int ShowSubject(StoredRun& run, const LookOptions& options) {
     return kExitDone;
   }
   std::cout << CandidateReport(core, *subject);
+  for (size_t r = 0; subject->kind == SubjectKind::kCandidate && r < core.requests().size(); ++r) {
+    const auto& born = core.requests()[r].born;
+    if (std::find(born.begin(), born.end(), *subject) == born.end()) continue;
+    std::cout << "  came from   r" << r + 1 << " (kevolve show " << run.id << " r" << r + 1
+              << " shows what was asked and answered)\n";
+  }
   for (const auto& [step, outcome] : record["steps"].AsMap()) PrintBlobs(run, outcome, step);
   PrintBlobs(run, record["outcome"], record["step"].AsString());
   if (options.source && record.Has("source")) {
@@ -64,6 +71,7 @@ int ShowSubject(StoredRun& run, const LookOptions& options) {
 int ShowCommand(const LookOptions& options) {
   auto opened = StoredRun::Open(options.run);
   if (!opened) return Complain(opened.error());
+  Warn(**opened);
   StoredRun& run = **opened;
   if (!options.subject.empty()) return ShowSubject(run, options);
   const RunCore& core = *run.core;

@@ -14,6 +14,7 @@
 namespace kev {
 
 int WorkerCommand(const WorkerOptions& options) {
+  if (const Status s = CheckHome(); !s.ok()) return Complain(s.error());
   std::error_code error;
   const std::filesystem::path folder =
       std::filesystem::read_symlink("/proc/self/exe", error).parent_path();

@@ -13,6 +13,8 @@
 
 namespace kev {
 
+class StoredRun;
+
 struct RunOptions {
   std::string workflow;
   Overrides overrides;
@@ -55,6 +57,8 @@ int ValidateCommand(const ValidateOptions& options);
 // Prints "kevolve: message" to stderr and gives the exit code that fits the error.
 int Complain(const Error& error);
 int ExitCodeOf(const Error& error);
+// Says on stderr what is missing of a run that could be read in part.
+void Warn(const StoredRun& run);
 
 }  // namespace kev
 

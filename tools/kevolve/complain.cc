@@ -2,6 +2,7 @@
 
 #include "tools/kevolve/commands.h"
 #include "tools/live/exit_code.h"
+#include "tools/live/stored_run.h"
 
 namespace kev {
 
@@ -27,6 +28,10 @@ int ExitCodeOf(const Error& error) {
 int Complain(const Error& error) {
   std::cerr << "kevolve: " << error.message << std::endl;
   return ExitCodeOf(error);
+}
+
+void Warn(const StoredRun& run) {
+  if (!run.warning.empty()) std::cerr << "kevolve: warning: " << run.warning << std::endl;
 }
 
 }  // namespace kev

@@ -1,5 +1,6 @@
 #include "tools/kevolve/drive.h"
 
+#include <filesystem>
 #include <iostream>
 
 #include "configs/load.h"
@@ -16,6 +17,8 @@ int PrepareLive(const RunOptions& options, const Plan& plan, const std::string& 
     live->durability = Durability::kNormal;
   else
     live->durability = Durability::kFast;
+  if (const Status s = CheckListen(options.listen, options.insecure); !s.ok())
+    return Complain(s.error());
   live->listen = options.listen;
   live->insecure = options.insecure;
   live->output = options.json    ? OutputMode::kJson
@@ -37,11 +40,25 @@ Result<std::string> TargetCoresOf(const std::string& bundle_bytes) {
 }
 
 int DriveToEnd(LiveOptions live, const Beginning& beginning) {
-  LiveRun run(std::move(live));
-  if (const Status opened = run.Open(); !opened.ok()) return Complain(opened.error());
-  const LiveOutcome outcome = run.Drive(beginning);
-  if (!outcome.message.empty()) std::cerr << "kevolve: " << outcome.message << std::endl;
-  return outcome.exit_code;
+  const std::string folder = live.folder.path;
+  bool began = true;
+  const int exit_code = [&] {
+    LiveRun run(std::move(live));
+    if (const Status opened = run.Open(); !opened.ok()) {
+      began = false;
+      return Complain(opened.error());
+    }
+    const LiveOutcome outcome = run.Drive(beginning);
+    began = run.core().last_seq() > 0;
+    if (!outcome.message.empty()) std::cerr << "kevolve: " << outcome.message << std::endl;
+    return outcome.exit_code;
+  }();
+  // A new run that could not begin leaves nothing behind. (A resumed one brings no beginning.)
+  if (!began && !beginning.events.empty()) {
+    std::error_code ignored;
+    std::filesystem::remove_all(folder, ignored);
+  }
+  return exit_code;
 }
 
 }  // namespace kev

@@ -1,8 +1,10 @@
 // kevolve: parses the command line and calls the subcommand. The only translation unit that
 // includes CLI11 (7 s).
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <iostream>
 
+#include "configs/suggestion.h"
 #include "tools/kevolve/commands.h"
 #include "tools/live/exit_code.h"
 #include "tools/version.h"
@@ -106,6 +108,14 @@ int main(int argc, char** argv) {
   AddOverrides(validate_app, &validate.overrides);
   validate_app->callback([&] { exit_code = kev::ValidateCommand(validate); });
 
+  std::vector<std::string> names;
+  for (const auto* sub : app.get_subcommands({})) names.push_back(sub->get_name());
+  if (argc > 1 && argv[1][0] != '-' &&
+      std::find(names.begin(), names.end(), argv[1]) == names.end()) {
+    std::cerr << "kevolve: there is no subcommand '" << argv[1] << "'"
+              << kev::DidYouMean(argv[1], names) << "; `kevolve --help` lists them" << std::endl;
+    return kev::kExitBadInput;
+  }
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -31,7 +31,9 @@ Error FromErrno(int error, const std::string& what) {
   const Code code = error == ENOSPC                                       ? Code::kDiskFull
                     : error == EACCES || error == EPERM || error == EROFS ? Code::kPermission
                     : error == ENOENT                                     ? Code::kNotFound
-                                                                          : Code::kInternal;
+                    : error == ENOTDIR || error == EISDIR || error == ELOOP || error == ENAMETOOLONG
+                        ? Code::kUnavailable
+                        : Code::kInternal;
   return {code, what + ": " + std::strerror(error)};
 }
 
@@ -52,6 +54,15 @@ std::string HomeFolder() {
   std::error_code error;
   const fs::path absolute = fs::absolute(home, error);
   return error ? home : absolute.lexically_normal().string();
+}
+
+Status CheckHome() {
+  for (const char* name : {"KEVOLVE_HOME", "XDG_STATE_HOME", "HOME"}) {
+    if (!FromEnvironment(name).empty()) return {};
+  }
+  return Error{Code::kUnavailable,
+               "neither KEVOLVE_HOME nor HOME is set, so there is no place for runs: set "
+               "KEVOLVE_HOME to a folder that you can write to"};
 }
 
 std::string RunsFolder() { return HomeFolder() + "/runs"; }
@@ -89,12 +100,13 @@ bool IsRunId(const std::string& name) {
 Result<RunFolder> CreateRunFolder(const std::string& id) {
   RunFolder folder{id, RunsFolder() + "/" + id};
   if (folder.RedisSocket().size() > kSocketPathMost) {
-    return Error{Code::kInvalid, "the socket path " + folder.RedisSocket() + " has " +
-                                     std::to_string(folder.RedisSocket().size()) +
-                                     " characters, and the system allows " +
-                                     std::to_string(kSocketPathMost) +
-                                     ": set KEVOLVE_HOME to a shorter path"};
+    return Error{Code::kUnavailable, "the socket path " + folder.RedisSocket() + " has " +
+                                         std::to_string(folder.RedisSocket().size()) +
+                                         " characters, and the system allows " +
+                                         std::to_string(kSocketPathMost) +
+                                         ": set KEVOLVE_HOME to a shorter path"};
   }
+  if (Status s = CheckHome(); !s.ok()) return s.error();
   std::error_code error;
   fs::create_directories(RunsFolder(), error);
   if (!error && !fs::create_directory(folder.path, error) && !error) {
@@ -113,6 +125,7 @@ Result<RunFolder> CreateRunFolder(const std::string& id) {
 Result<RunFolder> FindRunFolder(const std::string& id) {
   if (!IsRunId(id))
     return Error{Code::kInvalid, "'" + id + "' is not a run's name; `kevolve list` shows them"};
+  if (Status s = CheckHome(); !s.ok()) return s.error();
   const RunFolder folder{id, RunsFolder() + "/" + id};
   std::error_code error;
   if (!fs::is_directory(folder.path, error)) {
@@ -175,15 +188,27 @@ Result<int64_t> SecretOf(const RunFolder& folder) {
 }
 
 Status WriteFile(const std::string& path, const std::string& text) {
+  const auto failed = [&](int error) {
+    Error e = FromErrno(error, "cannot write " + path);
+    if (e.code == Code::kNotFound) e.code = Code::kUnavailable;  // its folder is missing
+    return e;
+  };
   const std::string temporary = path + ".new";
   {
     std::ofstream out(temporary, std::ios::binary | std::ios::trunc);
     out << text;
     out.flush();
-    if (!out) return FromErrno(errno, "cannot write " + path);
+    if (!out) {
+      const int error = errno;
+      std::remove(temporary.c_str());
+      return failed(error);
+    }
   }
-  if (std::rename(temporary.c_str(), path.c_str()) != 0)
-    return FromErrno(errno, "cannot write " + path);
+  if (std::rename(temporary.c_str(), path.c_str()) != 0) {
+    const int error = errno;
+    std::remove(temporary.c_str());
+    return failed(error);
+  }
   return {};
 }
 

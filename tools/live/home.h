@@ -16,6 +16,8 @@ namespace kev {
 
 // $KEVOLVE_HOME, else $XDG_STATE_HOME/kevolve, else ~/.local/state/kevolve.
 std::string HomeFolder();
+// An error when the environment names none of the three.
+Status CheckHome();
 std::string RunsFolder();
 // Folder with tasks/, targets/, workflows/: beside the program, as installed or as built.
 std::string ShippedConfigs();

@@ -84,8 +84,8 @@ LiveRun::LiveRun(LiveOptions options)
     : options_(std::move(options)), parts_(std::make_unique<Parts>()) {}
 LiveRun::~LiveRun() = default;
 
-Status LiveRun::CheckListen() const {
-  for (const std::string& endpoint : options_.listen) {
+Status CheckListen(const std::vector<std::string>& endpoints, bool insecure) {
+  for (const std::string& endpoint : endpoints) {
     const size_t colon = endpoint.rfind(':');
     if (!endpoint.starts_with("tcp://") || colon == std::string::npos || colon <= 6 ||
         colon + 1 == endpoint.size()) {
@@ -93,7 +93,14 @@ Status LiveRun::CheckListen() const {
           Code::kInvalid,
           "--listen " + endpoint + ": write it as tcp://ADDRESS:PORT, e.g. tcp://127.0.0.1:5555"};
     }
-    if (!IsLoopback(endpoint) && !options_.insecure) {
+    const std::string port = endpoint.substr(colon + 1);
+    const bool digits = port.find_first_not_of("0123456789") == std::string::npos;
+    if (port != "*" && (!digits || port.size() > 5 || std::stoi(port) > 65535)) {
+      return Error{Code::kInvalid, "--listen " + endpoint + ": '" + port +
+                                       "' is no port; write a number up to 65535, or * for a free "
+                                       "one"};
+    }
+    if (!IsLoopback(endpoint) && !insecure) {
       return Error{Code::kInvalid,
                    "--listen " + endpoint +
                        ": other machines could join without keys and have their code run here; "
@@ -105,7 +112,6 @@ Status LiveRun::CheckListen() const {
 }
 
 Status LiveRun::Open() {
-  if (Status s = CheckListen(); !s.ok()) return s;
   auto lock = RunLock::Take(options_.folder);
   if (!lock) return lock.error();
   parts_->lock = std::move(*lock);
@@ -363,30 +369,27 @@ Status LiveRun::WriteArchive() {
   header.Set("format", "kevrun");
   header.Set("about", core_->about());
   header.Set("decision_version", kDecisionVersion);
-  if (auto secret = SecretOf(options_.folder)) header.Set("secret", *secret);
   if (Status s = (*writer)->AddHeader(header); !s.ok()) return s;
-  for (const LogEntry& entry : *log) {
-    if (Status s = (*writer)->AddLog(entry); !s.ok()) return s;
-  }
+  // Every blob that the log names goes along: what the attempts printed, samples, artefacts,
+  // sources.
   std::map<std::string, BlobRef> blobs;
   const auto want = [&](const BlobRef& ref) {
     if (!ref.empty()) blobs[ref.sha256] = ref;
   };
-  want(core_->plan().context);
-  const auto want_all = [&](const Candidate& c) {
-    want(c.view.source);
-    for (const Artefact& a : c.artefacts) want(a.blob);
-    for (const StepOutcome& o : c.steps) {
-      for (const auto& [name, ref] : o.blobs) want(ref);
+  for (const LogEntry& entry : *log) {
+    if (Status s = (*writer)->AddLog(entry); !s.ok()) return s;
+    auto group = DecodeGroup(entry.body, entry.digest);
+    if (!group) return group.error();
+    for (const Event& event : group->events) {
+      if (const auto* submitted = std::get_if<RunSubmitted>(&event)) {
+        want(submitted->plan.context);
+        for (const Prepared& prepared : submitted->plan.prepared) want(prepared.source);
+      } else if (const auto* report = std::get_if<JobReported>(&event)) {
+        for (const auto& [name, ref] : report->result.blobs) want(ref);
+        for (const Artefact& artefact : report->result.artefacts) want(artefact.blob);
+        for (const Proposal& proposal : report->result.proposals) want(proposal.source);
+      }
     }
-  };
-  for (const Candidate& c : core_->candidates()) want_all(c);
-  for (const PreparedState& p : core_->prepared()) {
-    want_all(p.record);
-    for (const Artefact& a : p.artefacts) want(a.blob);
-  }
-  for (const ProposeRequest& r : core_->requests()) {
-    for (const auto& [name, ref] : r.outcome.blobs) want(ref);
   }
   for (const auto& [sha, ref] : blobs) {
     auto bytes = parts_->store->Blob(sha);

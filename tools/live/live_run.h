@@ -47,6 +47,9 @@ struct Beginning {
   std::vector<Event> events;
 };
 
+// Whether a run may listen there: tcp://ADDRESS:PORT, and beyond this machine only when `insecure`.
+Status CheckListen(const std::vector<std::string>& endpoints, bool insecure);
+
 class LiveRun {
  public:
   explicit LiveRun(LiveOptions options);
@@ -65,7 +68,6 @@ class LiveRun {
   Status StartParts();
   LiveOutcome Loop();
   LiveOutcome Interrupted(bool at_once);
-  Status CheckListen() const;
   bool WatchChildren(LiveOutcome* outcome);
   bool WatchDisk(LiveOutcome* outcome);
   LiveOutcome Conclude();

@@ -46,6 +46,14 @@ Result<std::unique_ptr<StoredRun>> OpenArchive(const std::string& path) {
   run->id = run->reader().Header()["run"].AsString();
   run->where = path;
   run->log = run->reader().Log();
+  if (run->reader().CutTail()) {
+    if (run->log.empty())
+      return Error{Code::kCorrupt, path +
+                                       " is cut off before the first event: nothing of the run "
+                                       "is left in it"};
+    run->warning = path + " is cut off: what follows event " +
+                   std::to_string(run->log.back().last_seq) + " is missing";
+  }
   return std::unique_ptr<StoredRun>(std::move(run));
 }
 

@@ -27,7 +27,8 @@ class StoredRun {
 
   std::string id;
   State state = State::kEnded;
-  std::string where;  // path of the archive or of the run folder
+  std::string warning;  // what is missing of it; empty when it is whole
+  std::string where;    // path of the archive or of the run folder
   std::vector<LogEntry> log;
   std::vector<EventGroup> groups;  // decoded
   std::unique_ptr<RunCore> core;   // folded to the end

@@ -1,0 +1,29 @@
+// The benchmark of the frame: real store, real queue, stages that do nothing. Its speed depends on
+// the machine and is no test.
+#include <doctest/doctest.h>
+
+#include "tests/tools/support/run_facts.h"
+
+using namespace kev::test;
+
+TEST_CASE("kevolve-bench frame --json ends with the figure, and nothing of it is left") {
+  Sandbox sandbox;
+  const CommandResult result =
+      sandbox.Run({"kevolve-bench", "frame", "--candidates", "2000", "--json"});
+  INFO(result.err);
+  CHECK(result.exit_code == 0);
+  const Json figure = DoneLine(result);
+  REQUIRE(figure.is_object());
+  CHECK(figure.size() == 1);
+  CHECK(figure["candidates_per_s"].get<double>() > 0);
+  CHECK(sandbox.RunIds().empty());
+  CHECK(sandbox.Processes().empty());
+}
+
+TEST_CASE("kevolve-bench refuses what it does not know") {
+  Sandbox sandbox;
+  CHECK(sandbox.Run({"kevolve-bench", "nothing"}).exit_code == 2);
+  const CommandResult result = sandbox.Run({"kevolve-bench", "frame", "--candidates", "-3"});
+  CHECK(result.exit_code == 2);
+  CHECK(result.err.find("--candidates") != std::string::npos);
+}
