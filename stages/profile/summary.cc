@@ -58,7 +58,17 @@ double CacheBytes() {
 
 Interval SpeedupOver(const Measurement& measurement, const Arena& arena, size_t baseline,
                      size_t candidate) {
-  return Exponential(IntervalOf(VisibleLogRatios(measurement, arena, baseline, candidate)));
+  // The interval comes from the launches, each a weighted mean over the workloads; the point is the
+  // weighted mean of the workloads' own medians, which is what the per-workload table shows.
+  Interval log_ratio = IntervalOf(VisibleLogRatios(measurement, arena, baseline, candidate));
+  std::vector<double> medians;
+  for (size_t call = 0; call < arena.visible; ++call) {
+    medians.push_back(Median(measurement.LogRatios(baseline, candidate, call)));
+  }
+  log_ratio.point = WeightedMean(medians, arena.Weights());
+  log_ratio.low = std::min(log_ratio.low, log_ratio.point);
+  log_ratio.high = std::max(log_ratio.high, log_ratio.point);
+  return Exponential(log_ratio);
 }
 
 Value FactsOf(const Measurement& measurement, const Arena& arena, const Task& task,
