@@ -25,10 +25,6 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
-#ifndef KEVOLVE_VERSION
-#define KEVOLVE_VERSION "0.1.0"
-#endif
-
 std::string HostName() {
   char name[256] = {};
   if (gethostname(name, sizeof name - 1) != 0) return "host";

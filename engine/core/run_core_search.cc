@@ -18,20 +18,24 @@ void RunCore::RequestReported(uint32_t number, const JobReported& event) {
     return;
   }
   EndRequest(request);
-  if (event.result.verdict != Verdict::kOk) {
-    if (++given_up_[event.key.step] >= 10) {
-      Disable(StepOf(event.key).id,
-              "ten answers in a row could not be used: " + event.result.message);
-    }
-    return;
-  }
-  given_up_[event.key.step] = 0;
-  if (event.result.exhausted) exhausted_[event.key.step] = true;
+  const uint16_t step = event.key.step;
+  if (event.result.exhausted) exhausted_[step] = true;
+  bool fresh = false;
   uint32_t taken = 0;
   for (const Proposal& proposal : event.result.proposals) {
     if (++taken > request.request.count) break;  // more than was wished for is not taken
+    if (event.result.verdict != Verdict::kOk) break;
     Born(proposal, number);
     if (phase_ == Phase::kEnded) return;
+    fresh = fresh || candidates_.back().verdict != Verdict::kDuplicate;
+  }
+  // A step that brings nothing new, again and again, would be asked for ever.
+  if (fresh) {
+    given_up_[step] = 0;
+  } else if (++given_up_[step] >= 10 && !exhausted_[step]) {
+    Disable(plan_.steps[step].id,
+            "ten answers in a row brought nothing new" +
+                (event.result.message.empty() ? "" : ": " + event.result.message));
   }
 }
 

@@ -120,6 +120,22 @@ TEST_CASE("a select that wishes for nothing is asked again when something has ch
   CHECK(run.Count("pick") == 1);
 }
 
+// A tuner that answered "ok" with no proposals was asked again without end.
+TEST_CASE("a step that brings nothing new ten times in a row is disabled, and the run ends") {
+  const auto ended_with = [](const std::function<JobResult(const Job&)>& tune) {
+    auto b = ThreeProposers();
+    b.Fill("tune");
+    b.plan().budget.candidates = 0;
+    DrivenRun run(b.plan());
+    run.Play([&](const Job& job) { return job.step == "tune" ? tune(job) : GoodAnswer(job); });
+    REQUIRE(run.core().ended().has_value());
+    CHECK(run.core().disabled().contains("tune"));
+    return run.core().candidates().size();
+  };
+  CHECK(ended_with([](const Job&) { return Proposed({}); }) == 0);
+  CHECK(ended_with([](const Job&) { return Proposed({ProposalOf("the same")}); }) == 11);
+}
+
 TEST_CASE("there is one select job at a time") {
   auto b = ThreeProposers();
   b.Fill("tune");
