@@ -35,7 +35,7 @@ constexpr unsigned kExitsInARow = 5;       // of one stage program, before the r
 volatile std::sig_atomic_t g_interrupts = 0;
 extern "C" void CountInterrupt(int) { g_interrupts = g_interrupts + 1; }
 
-// Counts SIGINT and SIGTERM while it lives; puts the old handlers back.
+// Counts SIGINT, SIGTERM and SIGHUP while it lives; puts the old handlers back.
 class InterruptCounter {
  public:
   InterruptCounter() {
@@ -44,16 +44,21 @@ class InterruptCounter {
     action.sa_handler = CountInterrupt;
     sigaction(SIGINT, &action, &old_int_);
     sigaction(SIGTERM, &action, &old_term_);
+    // A terminal that is closed stops the run in good order, unless nohup asked for going on.
+    sigaction(SIGHUP, &action, &old_hup_);
+    if (old_hup_.sa_handler == SIG_IGN) signal(SIGHUP, SIG_IGN);
     signal(SIGPIPE, SIG_IGN);
   }
   ~InterruptCounter() {
     sigaction(SIGINT, &old_int_, nullptr);
     sigaction(SIGTERM, &old_term_, nullptr);
+    sigaction(SIGHUP, &old_hup_, nullptr);
   }
 
  private:
   struct sigaction old_int_{};
   struct sigaction old_term_{};
+  struct sigaction old_hup_{};
 };
 
 // The address part of tcp://ADDRESS:PORT names this machine only.
