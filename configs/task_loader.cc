@@ -1,3 +1,5 @@
+#include <algorithm>
+#include <cctype>
 #include <utility>
 
 #include "configs/expression_field.h"
@@ -45,10 +47,10 @@ void ReadTask(const YamlNode& root, TaskContext& context) {
   const YamlNode *axes = nullptr, *arguments = nullptr, *workloads = nullptr, *domain = nullptr,
                  *reference = nullptr, *tolerance = nullptr, *flops = nullptr, *bytes = nullptr,
                  *baselines = nullptr, *variants = nullptr, *libraries = nullptr,
-                 *function = nullptr;
+                 *function = nullptr, *name = nullptr;
   ReadSection(root, "a task",
               {{"kevolve_task", FormatVersion(), true},
-               {"name", Text(&task.name), true},
+               {"name", Keep(&name), true},
                {"about", Text(&task.about)},
                {"function", Keep(&function), true},
                {"axes", Keep(&axes), true},
@@ -65,6 +67,17 @@ void ReadTask(const YamlNode& root, TaskContext& context) {
                {"libraries", Keep(&libraries)}},
               report, {"symmetries", "include", "rewrites"});
   if (!root.IsMap()) return;
+  if (name != nullptr) {
+    Text (&task.name)(*name, report);
+    // Runs and files are called after it.
+    const bool good = !task.name.empty() && task.name.size() <= 64 &&
+                      std::all_of(task.name.begin(), task.name.end(), [](unsigned char c) {
+                        return std::isalnum(c) != 0 || c == '-' || c == '_';
+                      });
+    if (!good) {
+      report.Error(name->at, "a task's name is made of letters, digits, '-' and '_', 64 at most");
+    }
+  }
   if (function != nullptr) {
     Text (&task.function)(*function, report);
     if (!IsIdentifier(task.function)) report.Error(function->at, "must be a C identifier");

@@ -27,6 +27,7 @@ void EncodeCommand(const Command& command, std::string* out) {
     EncodeCanonical(Value(ended.status), out);
     EncodeCanonical(Value(ended.stopped_by), out);
     EncodeCanonical(Value(ended.message), out);
+    EncodeCanonical(ended.claim, out);
   }
 }
 
@@ -365,7 +366,7 @@ void RunCore::Finish(const std::string& status, const std::string& stopped_by,
   for (const auto& [key, unused] : open_) rest.push_back(key);
   for (const JobKey& key : rest) Withdraw(key, *OutcomeOf(key));
   phase_ = Phase::kEnded;
-  ended_ = RunEnded{status, stopped_by, message};
+  ended_ = RunEnded{status, stopped_by, message, claim_.IsNull() && best_ ? best_->facts : claim_};
   commands_.push_back(*ended_);
 }
 

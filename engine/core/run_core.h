@@ -44,6 +44,7 @@ struct RunEnded {
   std::string stopped_by;  // candidates, evaluations, wall, plateau, speedup, space_exhausted,
                            // cancelled, failed
   std::string message;
+  Value claim;  // what is said of the winner: part of the digest, so that a replay holds it too
 };
 using Command = std::variant<StartAttempt, CancelAttempt, RunEnded>;
 

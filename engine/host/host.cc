@@ -120,15 +120,15 @@ uint32_t Host::CurrentAttempt(const JobKey& key) const { return core_->OpenAttem
 
 void Host::On(SessionId session, ResultMessage& message) {
   const AttemptId id{message.key, message.attempt};
-  placer_.Finished(id, message.result.usage.wall_ms);
-  payloads_.erase(id);
-  ++jobs_done_;
   Acknowledge ack{message.run, message.key, message.attempt, false};
-  if (message.run != options_.run) {
+  if (message.run != options_.run) {  // the same key in another run is another job
     ack.stale = true;
     transport_->Send(session, std::move(ack));
     return;
   }
+  placer_.Finished(id, message.result.usage.wall_ms);
+  payloads_.erase(id);
+  ++jobs_done_;
   if (!reported_.insert(id).second) {  // sent again while its commit is under way: the answer goes
                                        // where it came from
     AnswerTo(session, id);

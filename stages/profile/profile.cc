@@ -231,9 +231,9 @@ class Profiling {
   // not to blame.
   JobResult FailedBaseline(const Refusal& refusal) const {
     const Contestant& who = contest_.contestants[refusal.contestant];
-    // An implausible claim of an honest kernel is the machine's doing, like a broken runner.
-    const bool of_task = who.role != "incumbent" &&
-                         refusal.outcome.kind != Outcome::Kind::kBroken &&
+    // The calibration says whether the task's baselines can be measured at all. What befalls one
+    // later (killed, held up, an implausible clock) is the machine's doing and is tried again.
+    const bool of_task = calibration_ && refusal.outcome.kind != Outcome::Kind::kBroken &&
                          refusal.outcome.kind != Outcome::Kind::kCheated;
     return Failed(of_task ? FailureClass::kTaskBroken : FailureClass::kInfrastructure,
                   who.role + " " + who.name + " cannot be measured: " + refusal.outcome.message);

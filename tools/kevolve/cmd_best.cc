@@ -33,7 +33,7 @@ int BestCommand(const LookOptions& options) {
   } else if (options.output.empty()) {
     std::cout << *source;
   } else {
-    std::cout << ClosingReport(core, options.output);
+    std::cout << ClosingReport(core, options.output, CommandName());
   }
   return kExitDone;
 }

@@ -94,7 +94,7 @@ int ShowCommand(const LookOptions& options) {
     std::cout << ToJson(v) << "\n";
     return kExitDone;
   }
-  std::cout << ClosingReport(core, saved);
+  std::cout << ClosingReport(core, saved, CommandName());
   if (run.state == StoredRun::State::kInterrupted)
     std::cout << "  interrupted: `kevolve resume " << run.id << "` goes on\n";
   std::cout << "\n";

@@ -79,6 +79,13 @@ std::string ShippedConfigs() {
   return "configs";
 }
 
+std::string CommandName() {
+  std::ifstream in("/proc/self/cmdline", std::ios::binary);
+  std::string name;
+  std::getline(in, name, '\0');
+  return name.empty() ? "kevolve" : name;
+}
+
 std::string NewRunId(const std::string& task) {
   const std::time_t now = std::time(nullptr);
   std::tm local{};
@@ -188,6 +195,14 @@ Result<int64_t> SecretOf(const RunFolder& folder) {
 }
 
 Status WriteFile(const std::string& path, const std::string& text) {
+  // A device, a pipe or a link is written to as it is; only a plain file is replaced.
+  struct stat there{};
+  if (lstat(path.c_str(), &there) == 0 && !S_ISREG(there.st_mode)) {
+    std::ofstream out(path, std::ios::binary);
+    out << text << std::flush;
+    if (!out) return FromErrno(errno, "cannot write " + path);
+    return {};
+  }
   const auto failed = [&](int error) {
     Error e = FromErrno(error, "cannot write " + path);
     if (e.code == Code::kNotFound) e.code = Code::kUnavailable;  // its folder is missing

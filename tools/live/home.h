@@ -21,6 +21,9 @@ Status CheckHome();
 std::string RunsFolder();
 // Folder with tasks/, targets/, workflows/: beside the program, as installed or as built.
 std::string ShippedConfigs();
+// How this program was called, for commands that are printed: "kevolve", or the path that was
+// typed.
+std::string CommandName();
 std::string NewRunId(const std::string& task);
 // Whether a name can be a run's id: letters, digits, '-', '_', '.'; never a path.
 bool IsRunId(const std::string& name);

@@ -64,7 +64,8 @@ class InterruptCounter {
 // The address part of tcp://ADDRESS:PORT names this machine only.
 bool IsLoopback(const std::string& endpoint) {
   const std::string address = endpoint.substr(6, endpoint.rfind(':') - 6);
-  return address.starts_with("127.") || address == "localhost" || address == "[::1]";
+  const bool numeric = address.find_first_not_of("0123456789.") == std::string::npos;
+  return (numeric && address.starts_with("127.")) || address == "localhost" || address == "[::1]";
 }
 
 }  // namespace
@@ -161,7 +162,8 @@ Status LiveRun::StartParts() {
   parts_->transport = std::move(*bound);
   for (const std::string& endpoint : parts_->transport->Endpoints()) {
     if (endpoint.starts_with("tcp://"))
-      progress_->Note("workers can join: kevolve worker --stage STAGE --connect " + endpoint);
+      progress_->Note("workers can join: " + CommandName() + " worker --stage STAGE --connect " +
+                      endpoint);
   }
   for (const StageProcess& process : options_.processes) {
     for (uint32_t i = 0; i < process.processes; ++i) {
@@ -218,6 +220,7 @@ LiveOutcome LiveRun::Drive(const Beginning& beginning) {
                                  &parts_->clock);
   host_->on_committed = [this](const EventGroup& group) { progress_->Committed(group, *core_); };
   host_->on_worker = [this](const Hello& hello, bool joined, const std::string& why) {
+    if (!joined) ReplaceSilent(hello);
     if (!joined && !why.empty() && g_interrupts == 0 && core_->phase() != Phase::kEnded) {
       progress_->Note("lost worker " + hello.worker + " (" + hello.program + "): " + why);
     }
@@ -230,6 +233,8 @@ LiveOutcome LiveRun::Drive(const Beginning& beginning) {
   LiveOutcome outcome = Loop();
   if (outcome.exit_code != kExitDone) {
     progress_->ClearLine();
+    if (options_.output == OutputMode::kJson)
+      std::cout << ToJson(DoneLine(*core_, "")) << std::endl;
     return outcome;
   }
   return Conclude();
@@ -247,8 +252,8 @@ LiveOutcome LiveRun::Loop() {
       if (parts_->redis && !parts_->redis->Alive())
         message += " (" + parts_->redis->LastWords().message + ")";
       return {kExitStoreLost,
-              message + "; what was committed is kept: `kevolve resume " + options_.folder.id +
-                  "` goes on",
+              message + "; what was committed is kept: `" + CommandName() + " resume " +
+                  options_.folder.id + "` goes on",
               ""};
     }
     const int64_t now = parts_->clock.NowMs();
@@ -291,8 +296,8 @@ bool LiveRun::WatchChildren(LiveOutcome* outcome) {
       parts_->fleet.Stop(milliseconds(1000));
       *outcome = {kExitEnvironment,
                   exit.Text() + "; it ended " + std::to_string(exits) +
-                      " times in a row. Mend what its log says, then `kevolve resume " +
-                      options_.folder.id + "`",
+                      " times in a row. Mend what its log says, then `" + CommandName() +
+                      " resume " + options_.folder.id + "`",
                   ""};
       return false;
     }
@@ -318,6 +323,21 @@ bool LiveRun::WatchChildren(LiveOutcome* outcome) {
   return true;
 }
 
+void LiveRun::ReplaceSilent(const Hello& hello) {
+  const size_t colon = hello.worker.rfind(':');
+  const int pid = colon == std::string::npos ? 0 : std::atoi(hello.worker.c_str() + colon + 1);
+  const auto child = parts_->children.find(pid);
+  char host[256] = {};
+  gethostname(host, sizeof host - 1);
+  if (child == parts_->children.end() || hello.host != host) return;
+  // A worker that has come back has a session of its own again.
+  const auto& sessions = host_->sessions();
+  const auto same = [&](const auto& entry) { return entry.second.worker == hello.worker; };
+  if (std::count_if(sessions.begin(), sessions.end(), same) > 1) return;
+  if (g_interrupts == 0 && core_->phase() != Phase::kEnded)
+    (void)parts_->fleet.Signal(pid, SIGKILL);
+}
+
 bool LiveRun::WatchDisk(LiveOutcome* outcome) {
   const auto free = FreeBytes(options_.folder.path);
   if (!free || *free >= options_.keep_free_bytes) return true;
@@ -325,9 +345,8 @@ bool LiveRun::WatchDisk(LiveOutcome* outcome) {
   parts_->fleet.Stop(milliseconds(1000));
   *outcome = {kExitEnvironment,
               "the disk is nearly full: " + std::to_string(*free >> 20) + " MiB are left for " +
-                  options_.folder.path +
-                  "; nothing more is started. Make room, then `kevolve resume " +
-                  options_.folder.id + "`",
+                  options_.folder.path + "; nothing more is started. Make room, then `" +
+                  CommandName() + " resume " + options_.folder.id + "`",
               ""};
   return false;
 }
@@ -341,13 +360,10 @@ LiveOutcome LiveRun::Interrupted(bool at_once) {
       if (!host_->Turn()) poll(nullptr, 0, 1);
     }
   }
-  progress_->ClearLine();
-  if (options_.output == OutputMode::kJson) {
-    std::cout << ToJson(DoneLine(*core_, "")) << std::endl;
-  }
   return {kExitInterrupted,
           "interrupted after " + std::to_string(core_->candidates().size()) +
-              " candidates; the state is kept: `kevolve resume " + options_.folder.id + "` goes on",
+              " candidates; the state is kept: `" + CommandName() + " resume " +
+              options_.folder.id + "` goes on",
           ""};
 }
 
@@ -420,15 +436,15 @@ LiveOutcome LiveRun::Conclude() {
   if (options_.archive) source = SaveBest();
   if (!source)
     return {kExitEnvironment,
-            "cannot save the best kernel: " + source.error().message +
-                "; the run is kept: `kevolve resume " + options_.folder.id + "`",
+            "cannot save the best kernel: " + source.error().message + "; the run is kept: `" +
+                CommandName() + " resume " + options_.folder.id + "`",
             ""};
   outcome.source_path = *source;
   if (options_.archive) {
     if (const Status s = WriteArchive(); !s.ok()) {
       return {kExitEnvironment,
-              "cannot write the archive: " + s.error().message +
-                  "; the run is kept: `kevolve resume " + options_.folder.id + "` tries again",
+              "cannot write the archive: " + s.error().message + "; the run is kept: `" +
+                  CommandName() + " resume " + options_.folder.id + "` tries again",
               ""};
     }
     parts_->store.reset();
@@ -440,7 +456,7 @@ LiveOutcome LiveRun::Conclude() {
   if (options_.output == OutputMode::kJson) {
     std::cout << ToJson(DoneLine(*core_, outcome.source_path)) << std::endl;
   } else if (options_.output != OutputMode::kSilent) {
-    std::cout << ClosingReport(*core_, outcome.source_path) << std::flush;
+    std::cout << ClosingReport(*core_, outcome.source_path, CommandName()) << std::flush;
   }
   if (ended.status == "failed") {
     outcome.exit_code = kExitTaskBroken;

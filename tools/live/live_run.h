@@ -70,6 +70,8 @@ class LiveRun {
   LiveOutcome Interrupted(bool at_once);
   bool WatchChildren(LiveOutcome* outcome);
   bool WatchDisk(LiveOutcome* outcome);
+  // A stage process of ours that lost its session is ended, so that WatchChildren starts another.
+  void ReplaceSilent(const Hello& hello);
   LiveOutcome Conclude();
   Status WriteArchive();
   Result<std::string> SaveBest();

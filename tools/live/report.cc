@@ -1,6 +1,7 @@
 #include "tools/live/report.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 
 namespace kev {
@@ -82,7 +83,8 @@ const Value& WinningFacts(const RunCore& core) {
   return core.claim().IsNull() ? core.best()->facts : core.claim();
 }
 
-std::string ClosingReport(const RunCore& core, const std::string& source_path) {
+std::string ClosingReport(const RunCore& core, const std::string& source_path,
+                          const std::string& command) {
   std::string text;
   const auto& ended = core.ended();
   text += "run " + core.run() + ": " + (ended ? ended->status : Name(core.phase()));
@@ -116,22 +118,22 @@ std::string ClosingReport(const RunCore& core, const std::string& source_path) {
           (core.claim().IsNull() ? "from the confirming measurement"
                                  : "measured afresh after the search was over") +
           ", " + std::to_string(facts["launches"].AsInt()) + " launches each, A/A band " +
-          Format("+-%.1f %%", 100 * facts["aa_band"].AsDouble()) + ", trust level " +
-          facts["trust"].AsString() + "\n";
+          Format("+-%.1f %%", 100 * (std::exp(facts["aa_band"].AsDouble()) - 1)) +
+          ", trust level " + facts["trust"].AsString() + "\n";
   std::string against;
   for (const auto& [name, ratio] : facts["speedup_vs"].AsMap()) {
     against += (against.empty() ? "" : ", ") + name + " " + Ratio(ratio.AsDouble());
   }
   if (!against.empty()) text += "  against     " + against + "\n";
-  if (facts["speedup_low"].AsDouble() <= 1.0 + facts["aa_band"].AsDouble()) {
+  if (facts["speedup_low"].AsDouble() <= std::exp(facts["aa_band"].AsDouble())) {
     text +=
         "  note        not shown to be faster than the strongest baseline: the interval reaches 1 "
         "+ the A/A band\n";
   }
   text += WorkloadTable(facts);
   if (!source_path.empty()) text += "  source      " + source_path + "\n";
-  text += "  show again  kevolve show " + core.run() + "\n";
-  text += "  replay      kevolve replay " + core.run() + "\n";
+  text += "  show again  " + command + " show " + core.run() + "\n";
+  text += "  replay      " + command + " replay " + core.run() + "\n";
   return text;
 }
 

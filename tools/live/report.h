@@ -17,9 +17,10 @@ std::string FormatParameters(const Value& parameters);  // "WIDTH=16 UNROLL=4"
 // What the run says of its winner: the claim when there is one, else the confirming measurement.
 // Null: no best.
 const Value& WinningFacts(const RunCore& core);
-// The closing text of a run: best kernel, parameters, speed-up with interval, workloads, where it
-// is, what to type next.
-std::string ClosingReport(const RunCore& core, const std::string& source_path);
+// The closing text of a run, `command` being how kevolve was called: best kernel, parameters,
+// speed-up with interval, workloads, where it is, what to type next.
+std::string ClosingReport(const RunCore& core, const std::string& source_path,
+                          const std::string& command);
 // The last line of --json.
 Value DoneLine(const RunCore& core, const std::string& source_path);
 // One candidate, in full, as text.
