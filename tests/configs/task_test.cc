@@ -61,6 +61,20 @@ TEST_CASE("a task file is read as it is written") {
   CHECK(task.variants[0].parameters[3].values == std::vector<Value>{Value("row"), Value("tile")});
 }
 
+// Runs and files are called after the task: a name with slashes once led out of the home folder.
+TEST_CASE("a task's name cannot be a path") {
+  for (const char* name : {"../../evil", "a b", "a/b", "..", "\"\""}) {
+    CAPTURE(name);
+    std::string text = kTask;
+    text.replace(text.find("scale"), 5, name);
+    const MemoryFiles files(
+        {{"t/task.yaml", text}, {"t/reference.c", "ref\n"}, {"t/variants/vector.c", "body\n"}});
+    const LoadTaskOutcome outcome = LoadTask(files, "t");
+    CHECK(outcome.task == nullptr);
+    CHECK(Format(outcome.diagnostics).find("t/task.yaml:2:7: error: ") != std::string::npos);
+  }
+}
+
 TEST_CASE("the declaration has inputs const and axes as int64_t") {
   CHECK(Declaration(Load()) ==
         "void scale(const float* x, const int32_t* keys, int32_t* picks, double* y, int64_t n)");

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstdio>
 #include <filesystem>
+#include <fstream>
 #include <map>
 
 #include "tests/tools/support/run_facts.h"
@@ -219,6 +220,17 @@ TEST_CASE("an archive that was copied elsewhere is read by its path") {
         Run().Kevolve({"show", Run().id, "c1"}).out);
   CHECK(other.Run({"kevolve", "best", copy}).out.find("void scale") != std::string::npos);
   CHECK(other.Run({"kevolve", "replay", copy}).exit_code == 0);
+}
+
+// `best -o` renamed a new file over whatever was there, devices and links too.
+TEST_CASE("best -o writes through a link instead of replacing it") {
+  const std::string target = Run().sandbox.Path("kept.c");
+  const std::string link = Run().sandbox.Path("link.c");
+  std::ofstream(target) << "old";
+  fs::create_symlink(target, link);
+  CHECK(Run().sandbox.Run({"kevolve", "best", Run().id, "-o", link}).exit_code == 0);
+  CHECK(fs::is_symlink(link));
+  CHECK(ReadFile(target).find("scale") != std::string::npos);
 }
 
 TEST_CASE("the headline is against the strongest baseline, and speedup_vs has them all") {

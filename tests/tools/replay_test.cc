@@ -143,6 +143,22 @@ TEST_CASE("a planted figure is reported where a condition first depends on it") 
   CHECK(DoneLine(result)["first_difference"] == changed);
 }
 
+// Nothing follows from the closing measurement, so a figure planted there once went unnoticed.
+TEST_CASE("a planted headline is reported at the event that ends the run") {
+  uint64_t changed = 0;
+  const std::string archive = Run().Rewritten("headline.kevrun", [&](std::vector<LogEntry>* log) {
+    changed = ChangeResult(log, [](JobReported* report) {
+      if (report->key.index == 0) return false;
+      report->result.facts.Set("speedup", 100 * report->result.facts["speedup"].AsDouble());
+      return true;
+    });
+  });
+  const CommandResult result = Run().Replay(archive, /*json=*/true);
+  INFO(result.err);
+  CHECK(result.exit_code == kExitDiffers);
+  CHECK(DoneLine(result)["first_difference"] == changed);
+}
+
 TEST_CASE("a planted digest is reported with its own event") {
   uint64_t seq = 0;
   const std::string archive = Run().Rewritten("digest.kevrun", [&](std::vector<LogEntry>* log) {

@@ -170,6 +170,20 @@ TEST_CASE("a stage process that dies is started again, and the run ends by itsel
   CHECK(WorkersIn(LogOf(sandbox, run), {1}).size() == 2);  // the dead one and its successor
 }
 
+// A worker that hung was reported lost and never replaced, so that the run waited for ever.
+TEST_CASE("a stage process that hangs is replaced, and the run ends by itself") {
+  Sandbox sandbox;
+  RunningCommand* command = StartRun(&sandbox, "3");
+  const std::string run = RunIdOf(command);
+  REQUIRE(WaitUntil([&] { return HasResult(sandbox, run, "p1"); }));
+  const std::vector<pid_t> verifiers = ProcessesNamed(sandbox, "kevolve-verify");
+  REQUIRE(verifiers.size() == 1);
+  kill(verifiers[0], SIGSTOP);
+  const CommandResult result = command->Wait(kLimit);
+  CheckWhole(sandbox, result, run, 3);
+  CHECK(result.out.find("starting it again") != std::string::npos);
+}
+
 TEST_CASE("Ctrl-C lets the jobs under way end and keeps the state; resume goes on") {
   Sandbox sandbox;
   RunningCommand* command = StartRun(&sandbox, "3");

@@ -129,6 +129,13 @@ TEST_CASE("a result for another run is acknowledged as stale and not logged") {
   rig.Settle();
   CHECK(rig.Acked(worker).at(0).stale);
   CHECK(rig.store.log("run").size() == entries);
+  // It once freed the slot and dropped the payload of this run's job of the same name, which then
+  // never ended.
+  CHECK(rig.host->placer().out() == 1);
+  job.run = "run";
+  rig.Report(worker, job, {});
+  rig.Settle();
+  CHECK(rig.store.log("run").size() > entries);
 }
 
 TEST_CASE(

@@ -175,14 +175,25 @@ TEST_CASE("more than the target's peak is impossible") {
   CHECK(result.facts["speedup"].AsDouble(-1) == 0);
 }
 
-TEST_CASE("a baseline that crashes is the task's fault") {
+TEST_CASE("a baseline that crashes while the baselines are ranked is the task's fault") {
   KernelTask task;
-  task.Add("candidate", "c1", kTwiceRight);
   task.Add("baseline", "plain", "abort();");
-  const JobResult result = Profile(&task, "screen");
+  task.job.candidate.reset();
+  const JobResult result = Profile(&task, "final");
   REQUIRE(result.failure.has_value());
   CHECK(result.failure->failure == FailureClass::kTaskBroken);
   CHECK(result.failure->message.starts_with("baseline plain cannot be measured: SIGABRT"));
+}
+
+// A baseline that was killed from outside in the middle of a search once ended the whole run.
+TEST_CASE("a baseline that dies later is tried again, since it was measured before") {
+  KernelTask task;
+  task.Add("candidate", "c1", kTwiceRight);
+  task.Add("baseline", "plain", "abort();");
+  task.job.settings.Set("ranking", Value::Map{{"plain", 100.0}});
+  const JobResult result = Profile(&task, "screen");
+  REQUIRE(result.failure.has_value());
+  CHECK(result.failure->failure == FailureClass::kInfrastructure);
 }
 
 TEST_CASE("every sample is in the samples blob") {
