@@ -2,7 +2,9 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cstdlib>
+#include <vector>
 
 namespace kev {
 namespace {
@@ -196,6 +198,41 @@ TEST_CASE("hostile YAML is an error within bounds") {
     const LoadOutcome outcome = LoadRun(MemoryFiles({{"w.yaml", text}}), "w.yaml", "shipped", {});
     CHECK(outcome.run == nullptr);
     CHECK(!outcome.diagnostics.empty());
+  }
+}
+
+TEST_CASE("every shipped task has a held-out workload, baselines and room for a search") {
+  const char* source = std::getenv("KEVOLVE_SOURCE_DIR");
+  const std::string tasks = std::string(source != nullptr ? source : ".") + "/configs/tasks/";
+  for (const char* const name : {"softmax", "matmul", "rmsnorm", "mapid"}) {
+    CAPTURE(name);
+    const LoadTaskOutcome outcome = LoadTask(DiskFiles(), tasks + name);
+    REQUIRE_MESSAGE(outcome.task != nullptr, Format(outcome.diagnostics));
+    const Task& task = *outcome.task;
+    CHECK(task.workloads.size() >= 3);
+    CHECK(std::count_if(task.workloads.begin(), task.workloads.end(),
+                        [](const Workload& w) { return w.held_out; }) == 1);
+    CHECK(!task.flops.empty());
+    CHECK(!task.bytes.empty());
+    CHECK(!task.baselines.empty());
+    size_t valid = 0;
+    for (const Variant& variant : task.variants) {
+      std::vector<size_t> digit(variant.parameters.size(), 0);
+      for (bool more = true; more;) {
+        Value assignment = Value::Map();
+        for (size_t i = 0; i < digit.size(); ++i)
+          assignment.Set(variant.parameters[i].name, variant.parameters[i].values[digit[i]]);
+        const Result<bool> meets = MeetsConstraints(variant, assignment);
+        REQUIRE(meets.ok());
+        valid += *meets ? 1 : 0;
+        more = false;
+        for (size_t i = 0; i < digit.size() && !more; ++i) {
+          more = ++digit[i] < variant.parameters[i].values.size();
+          if (!more) digit[i] = 0;
+        }
+      }
+    }
+    CHECK(valid >= 200);
   }
 }
 

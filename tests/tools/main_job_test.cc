@@ -222,6 +222,36 @@ TEST_CASE("an archive that was copied elsewhere is read by its path") {
   CHECK(other.Run({"kevolve", "replay", copy}).exit_code == 0);
 }
 
+TEST_CASE("a stage can have several workers") {
+  Sandbox sandbox;
+  std::string workflow = ReadFile(Fixture("tiny.yaml"));
+  const std::string compile = "uses: compile, needs: tune";
+  workflow.replace(workflow.find(compile), compile.size(), compile + ", workers: 3");
+  workflow.replace(workflow.find("task: tiny"), 10, "task: " + Fixture("tiny"));
+  sandbox.Write("several.yaml", workflow);
+  RunningCommand* run = sandbox.Start(
+      {"kevolve", "run", sandbox.Path("several.yaml"), "--json", "--candidates", "3"});
+  WaitForEvent(run, "candidate");
+  CHECK(ProcessesNamed(sandbox, "kevolve-compile").size() == 3);
+  CHECK(run->Wait(kLimit).exit_code == 0);
+}
+
+TEST_CASE("every shipped task gives a confirmed kernel, and none of its templates is refused") {
+  for (const char* task : {"softmax", "matmul", "rmsnorm", "mapid"}) {
+    CAPTURE(task);
+    Sandbox sandbox;
+    const CommandResult result =
+        sandbox.Run({"kevolve", "run", SourceDir() + "/configs/workflows/quickstart.yaml", "--task",
+                     task, "--candidates", "4", "--wall", "110s", "--json"},
+                    kLimit);
+    INFO(result.err);
+    CHECK(result.exit_code == 0);
+    const Json line = DoneLine(result);
+    CHECK(line["best"].is_object());
+    CHECK(line["refused"].empty());
+  }
+}
+
 // `best -o` renamed a new file over whatever was there, devices and links too.
 TEST_CASE("best -o writes through a link instead of replacing it") {
   const std::string target = Run().sandbox.Path("kept.c");
