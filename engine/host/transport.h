@@ -8,6 +8,7 @@
 #define KEV_ENGINE_HOST_TRANSPORT_H_
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <utility>
 #include <variant>
@@ -15,10 +16,19 @@
 
 #include "engine/core/job.h"
 #include "engine/core/result.h"
+#include "engine/core/value.h"
 
 namespace kev {
 
-using SessionId = uint64_t;  // one connection of one worker; never used again
+using SessionId = uint64_t;  // one connection of one peer; never used again
+
+// What a peer may do. Over tcp it follows from the key that the peer proved to have (access file);
+// over ipc the folder's permissions decide, and the peer says it in HELLO.
+enum class Role : uint8_t { kWorker, kClient, kAdmin };
+inline const char* Name(Role role) {
+  static constexpr const char* kNames[] = {"worker", "client", "admin"};
+  return kNames[static_cast<size_t>(role)];
+}
 
 struct InFlight {
   std::string run;
@@ -28,12 +38,17 @@ struct InFlight {
 
 // Worker -> engine.
 struct Hello {
+  Role role = Role::kWorker;
   std::string worker;               // "host:pid"
   std::string program;              // compile, …
   std::vector<std::string> stages;  // stage names it does
   uint32_t slots = 1;
   std::string host;
-  std::string version;  // kevolve's, for people
+  std::string version;                        // kevolve's, for people
+  std::map<std::string, uint32_t> resources;  // what it has, in whole pieces: device: 1
+  std::map<std::string, std::string> labels;  // what it is: gpu.model: H100
+  uint64_t expires_in_ms = 0;                 // its allocation ends then; 0: it does not
+  std::string peer;  // filled in by the transport: address and key, for the log
   std::vector<InFlight>
       in_flight;  // attempts it still works on, or whose results were not acknowledged
 };
@@ -42,11 +57,30 @@ struct Taken {
   JobKey key;
   uint32_t attempt = 0;
 };
+struct Progress {  // it still works; `note` and `fraction` are for people
+  std::string run;
+  JobKey key;
+  uint32_t attempt = 0;
+  double fraction = -1;  // done so far, 0..1; < 0: not known
+  std::string note;
+};
+// The worker hands back what it has not begun: the answer to Retract.
+struct Returned {
+  std::string run;
+  JobKey key;
+  uint32_t attempt = 0;
+};
+// How many attempts the engine may have sent in this session in all: those received so far, free
+// slots, and some ahead. Cumulative, so that a late or repeated one cannot grant twice.
+struct CreditGranted {
+  uint64_t limit = 0;
+};
 struct ResultMessage {
   std::string run;
   JobKey key;
   uint32_t attempt = 0;
   JobResult result;
+  std::string packed;  // the result's bytes as they came, for the log; decoded as `result`
   std::vector<std::pair<BlobRef, std::string>>
       blobs;  // those that the result names and the store may lack
 };
@@ -58,13 +92,22 @@ struct HistoryWanted {
   uint64_t from = 0;  // first seq wanted
   uint64_t to = 0;    // last seq wanted
 };
+// A question or an order of a client (kevolve pause, attach, …); answered by one ClientReply.
+struct ClientCall {
+  uint64_t id = 0;     // of this session; repeated in the reply
+  std::string method;  // submit, signal, status, …
+  Value arguments;
+  std::vector<std::pair<BlobRef, std::string>> blobs;
+};
 struct SessionLost {
   std::string reason;
   bool orderly = false;  // it said BYE
 };
 struct Inbound {
   SessionId session = 0;
-  std::variant<Hello, Taken, ResultMessage, BlobWanted, HistoryWanted, SessionLost> message;
+  std::variant<Hello, Taken, Progress, Returned, CreditGranted, ResultMessage, BlobWanted,
+               HistoryWanted, ClientCall, SessionLost>
+      message;
 };
 
 // Engine -> worker.
@@ -85,7 +128,15 @@ struct Acknowledge {
   uint32_t attempt = 0;
   bool stale = false;
 };
+// Soft: the handler is asked to stop and may still answer with what it has. Hard, after `grace_ms`:
+// what it started is killed.
 struct Cancel {
+  std::string run;
+  JobKey key;
+  uint32_t attempt = 0;
+  uint32_t grace_ms = 2000;
+};
+struct Retract {  // hand it back if it has not begun
   std::string run;
   JobKey key;
   uint32_t attempt = 0;
@@ -100,9 +151,14 @@ struct HistoryAnswer {
   uint64_t from = 0;
   std::vector<std::string> groups;  // canonical bytes of event groups, in order
 };
+struct ClientReply {
+  uint64_t id = 0;
+  Status status;
+  Value value;
+};
 struct Drain {};  // finish what you have, then BYE
-using Outbound =
-    std::variant<Welcome, Assign, Acknowledge, Cancel, BlobAnswer, HistoryAnswer, Drain>;
+using Outbound = std::variant<Welcome, Assign, Acknowledge, Cancel, Retract, BlobAnswer,
+                              HistoryAnswer, ClientReply, Drain>;
 
 class Transport {
  public:
