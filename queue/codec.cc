@@ -119,30 +119,107 @@ class ValueBuilder : public msgpack::null_visitor {
   std::string why_;
 };
 
+// The limits alone.
+class Checker : public msgpack::null_visitor {
+ public:
+  explicit Checker(size_t size) : size_(size) {}
+  bool visit_nil() { return Leaf(); }
+  bool visit_boolean(bool) { return Leaf(); }
+  bool visit_positive_integer(uint64_t v) {
+    return v > static_cast<uint64_t>(INT64_MAX) ? Refuse("an integer above 2^63-1") : Leaf();
+  }
+  bool visit_negative_integer(int64_t) { return Leaf(); }
+  bool visit_float32(float) { return Leaf(); }
+  bool visit_float64(double) { return Leaf(); }
+  bool visit_str(const char*, uint32_t) {
+    wants_key_ = false;
+    return true;
+  }
+  bool visit_bin(const char*, uint32_t) { return Leaf(); }
+  bool visit_ext(const char*, uint32_t) { return Refuse("an extension type"); }
+  bool start_array(uint32_t n) { return Open(n); }
+  bool end_array() {
+    --depth_;
+    return true;
+  }
+  bool start_map(uint32_t n) { return Open(uint64_t{2} * n); }
+  bool start_map_key() {
+    wants_key_ = true;
+    return true;
+  }
+  bool end_map_key() { return true; }
+  bool end_map() {
+    --depth_;
+    return true;
+  }
+  void parse_error(size_t, size_t at) { Note("not msgpack", at); }
+  void insufficient_bytes(size_t, size_t at) { Note("cut short", at); }
+  std::string Why() const { return why_.empty() ? "not msgpack" : why_; }
+
+ private:
+  bool Leaf() { return !wants_key_ || Refuse("a map key that is not a string"); }
+  bool Open(uint64_t elements) {
+    if (wants_key_) return Refuse("a map key that is not a string");
+    if (++depth_ > kMaxDepth) return Refuse("nested deeper than 16");
+    elements_ += elements;
+    if (elements_ > kMaxElements) return Refuse("more than 1048576 elements");
+    return elements_ <= size_ || Refuse("a container longer than the input");
+  }
+  bool Refuse(const char* why) {
+    if (why_.empty()) why_ = why;
+    return false;
+  }
+  void Note(const char* what, size_t at) {
+    if (why_.empty()) why_ = std::string(what) + " at byte " + std::to_string(at);
+  }
+  size_t size_;
+  uint64_t elements_ = 0;
+  size_t depth_ = 0;
+  bool wants_key_ = false;
+  std::string why_;
+};
+
 Error Corrupt(const std::string& why) {
   return {Code::kCorrupt, "bytes cannot be decoded: " + why};
 }
 
 }  // namespace
 
-Result<Value> Decode(std::string_view bytes) {
+namespace {
+
+template <typename Visitor>
+Status Parse(std::string_view bytes, Visitor* visitor) {
   if (bytes.empty()) return Corrupt("nothing there");
   if (bytes.size() > kMaxBytes) return Corrupt("more than 256 MiB");
-  ValueBuilder builder(bytes.size());
   try {
     size_t offset = 0;
-    if (!msgpack::parse(bytes.data(), bytes.size(), offset, builder)) return Corrupt(builder.Why());
+    if (!msgpack::parse(bytes.data(), bytes.size(), offset, *visitor))
+      return Corrupt(visitor->Why());
     if (offset != bytes.size()) return Corrupt("bytes left over at " + std::to_string(offset));
-    return builder.Take();
+    return {};
   } catch (const std::exception& e) {
     return Corrupt(e.what());
   }
 }
 
+}  // namespace
+
+Result<Value> Decode(std::string_view bytes) {
+  ValueBuilder builder(bytes.size());
+  if (const Status s = Parse(bytes, &builder); !s.ok()) return s.error();
+  return builder.Take();
+}
+
+Result<PackedView> CheckPacked(std::string_view bytes) {
+  Checker checker(bytes.size());
+  if (const Status s = Parse(bytes, &checker); !s.ok()) return s.error();
+  return PackedView(bytes);
+}
+
 Result<EventGroup> DecodeGroup(std::string_view body, std::string_view digest_hex) {
-  Result<Value> value = Decode(body);
-  if (!value) return value.error();
-  Result<EventGroup> group = EventGroupFrom(*value);
+  const Result<PackedView> view = CheckPacked(body);
+  if (!view) return view.error();
+  Result<EventGroup> group = EventGroupFrom(*view);
   if (!group || digest_hex.empty()) return group;
   if (digest_hex.size() != 32) return Corrupt("the group's digest is not 32 hexadecimal digits");
   uint64_t half[2] = {0, 0};

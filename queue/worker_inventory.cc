@@ -115,7 +115,7 @@ std::shared_ptr<const FinishedAttempt> CancelledAttempt(InFlight id) {
   result.message = "cancelled before it began";
   auto attempt = std::make_shared<FinishedAttempt>();
   attempt->id = std::move(id);
-  attempt->result = EncodeCanonical(ToValue(result));
+  Encode(result, &attempt->result);
   return attempt;
 }
 

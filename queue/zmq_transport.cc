@@ -186,15 +186,17 @@ Status Router::ReadResults(Session& session, const Value& body, const Multipart&
     if (message.size() - frame < 1 + item.blobs.size()) {
       return Error{Code::kCorrupt, "malformed message: RESULT has fewer frames than it names"};
     }
-    const Result<Value> value = Decode(message[frame++]);
-    if (!value) return value.error();
-    Result<JobResult> result = JobResultFrom(*value);
+    const std::string_view packed = message[frame++];
+    const Result<PackedView> view = CheckPacked(packed);
+    if (!view) return view.error();
+    Result<JobResult> result = JobResultFrom(*view);
     if (!result) return result.error();
     ResultMessage out;
     out.run = std::move(item.id.run);
     out.key = item.id.key;
     out.attempt = item.id.attempt;
     out.result = std::move(*result);
+    out.packed = packed;
     out.blobs.reserve(item.blobs.size());
     for (BlobRef& ref : item.blobs) {
       const std::string_view bytes = message[frame++];

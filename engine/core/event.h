@@ -28,6 +28,8 @@ struct JobReported {  // a worker's RESULT for a current attempt
   uint32_t attempt = 0;
   JobResult result;
   std::string worker;  // for people
+  std::string packed =
+      {};  // the result's bytes as the worker sent them; empty: encoded from `result`
 };
 struct AttemptLost {
   JobKey key;
@@ -44,11 +46,30 @@ struct AttemptLost {
 struct AttemptTimedOut {
   JobKey key;
   uint32_t attempt = 0;
-  enum class Kind : uint8_t { kQueued, kRunning } kind = Kind::kRunning;
+  enum class Kind : uint8_t { kQueued, kRunning, kNoProgress } kind = Kind::kRunning;
+};
+// The grace after a restart is over: every open attempt is lost but those that a worker came back
+// with.
+struct OpenAttemptsLost {
+  std::vector<std::pair<JobKey, uint32_t>> kept;  // in key order
+  std::string detail;
+};
+// Candidates that come from outside and not from a propose step: a plain graph over given files.
+struct CandidatesGiven {
+  std::vector<Proposal> proposals;
+  bool last = false;  // no more will be given: the run ends when all have ended
 };
 struct Signal {
-  enum class Kind : uint8_t { kPause, kResume, kCancel, kBudget } kind = Kind::kCancel;
-  Value data;  // kBudget: map budget key -> new limit
+  enum class Kind : uint8_t {
+    kPause,
+    kResume,
+    kCancel,
+    kBudget,         // data: map budget key -> new limit (seconds are ms: wall_ms)
+    kWorkerDrained,  // data: worker; for the record
+    kRetryDead,      // data: job ("c12/build"); it is tried again with a clean slate
+    kDropDead,       // data: job; it leaves the dead-letter list
+  } kind = Kind::kCancel;
+  Value data;
 };
 struct StepDisabled {
   std::string step;
@@ -64,8 +85,9 @@ struct EpochBegun {
 struct TimePassed {
 };  // nothing but the group's run time: lets time budgets act when nothing else happens
 
-using Event = std::variant<RunSubmitted, JobReported, AttemptLost, AttemptTimedOut, Signal,
-                           StepDisabled, InFlightSet, EpochBegun, TimePassed>;
+using Event =
+    std::variant<RunSubmitted, JobReported, AttemptLost, AttemptTimedOut, Signal, StepDisabled,
+                 InFlightSet, EpochBegun, TimePassed, OpenAttemptsLost, CandidatesGiven>;
 
 struct EventGroup {
   uint64_t first_seq =
@@ -79,12 +101,16 @@ struct EventGroup {
 // A few words for people: "result c12/build#1 ok".
 std::string Summary(const Event& event, const Plan* plan);
 
-// The log entry's body is EncodeCanonical(ToValue(group)) without the digest, which is a field
-// beside it.
+// Appends Summary's words.
+void AppendSummary(const Event& event, const Plan* plan, std::string* out);
+
+// The log entry's body: canonical msgpack without the digest, which is a field beside it.
+void Encode(const EventGroup& group, std::string* out);
+void Encode(const Event& event, std::string* out);
+Result<Event> EventFrom(const PackedView& view);
+Result<EventGroup> EventGroupFrom(const PackedView& view);
 Value ToValue(const Event& event);
-Result<Event> EventFrom(const Value& value);
 Value ToValue(const EventGroup& group);
-Result<EventGroup> EventGroupFrom(const Value& value);
 
 }  // namespace kev
 

@@ -4,6 +4,8 @@
 #include <charconv>
 #include <utility>
 
+#include "engine/core/packed.h"
+
 namespace kev {
 namespace {
 
@@ -35,76 +37,89 @@ Error Malformed(const char* what) {
   return Error{Code::kCorrupt, std::string("malformed ") + what};
 }
 
-Value SubjectList(const std::vector<Subject>& subjects) {
-  Value::List list;
-  for (const Subject s : subjects) list.emplace_back(Name(s));
-  return list;
+// "c12" without an allocation.
+void WriteName(Subject subject, PackedWriter out) {
+  char text[12];
+  text[0] = "crp"[static_cast<size_t>(subject.kind)];
+  char* end = std::to_chars(text + 1, text + sizeof text, subject.number).ptr;
+  out.Text({text, static_cast<size_t>(end - text)});
 }
 
-Result<std::vector<Subject>> SubjectsFrom(const Value& value) {
-  std::vector<Subject> subjects;
-  for (const Value& item : value.AsList()) {
-    const auto subject = SubjectFrom(item.AsString());
-    if (!subject) return Malformed("subject");
-    subjects.push_back(*subject);
+void WriteSubjects(const std::vector<Subject>& subjects, PackedWriter out) {
+  out.List(subjects.size());
+  for (const Subject s : subjects) WriteName(s, out);
+}
+
+bool ReadSubjects(const PackedView& view, std::vector<Subject>* subjects) {
+  for (PackedItems items(view); items.Next();) {
+    const auto subject = SubjectFrom(items.value().AsString());
+    if (!subject) return false;
+    subjects->push_back(*subject);
   }
-  return subjects;
+  return true;
 }
 
-Result<CandidateView> CandidateViewFrom(const Value& v) {
+template <typename T>
+void WriteList(const std::vector<T>& things, PackedWriter out) {
+  out.List(things.size());
+  for (const T& thing : things) Encode(thing, out.out());
+}
+
+template <typename T, typename From>
+Status ReadList(const PackedView& view, From from, std::vector<T>* out) {
+  for (PackedItems items(view); items.Next();) {
+    auto thing = from(items.value());
+    if (!thing) return thing.error();
+    out->push_back(std::move(*thing));
+  }
+  return {};
+}
+
+template <typename T>
+Value Unpacked(const T& thing) {
+  std::string bytes;
+  Encode(thing, &bytes);
+  return PackedView(bytes).ToValue();
+}
+
+Result<CandidateView> CandidateViewFrom(const PackedView& v) {
   CandidateView c;
   const auto id = SubjectFrom(v["id"].AsString());
   if (!id) return Malformed("candidate");
   c.id = *id;
-  c.name = v["name"].AsString();
-  c.origin = v["origin"].AsString();
-  auto parents = SubjectsFrom(v["parents"]);
-  if (!parents) return parents.error();
-  c.parents = std::move(*parents);
-  c.variant = v["variant"].AsString();
-  c.parameters = v["parameters"];
-  if (v.Has("source")) {
-    auto ref = BlobRefFrom(v["source"]);
-    if (!ref) return ref.error();
-    c.source = std::move(*ref);
+  for (PackedItems items(v); items.Next();) {
+    const std::string_view key = items.key();
+    const PackedView& value = items.value();
+    if (key == "name") {
+      c.name = value.AsString();
+    } else if (key == "origin") {
+      c.origin = value.AsString();
+    } else if (key == "parents") {
+      if (!ReadSubjects(value, &c.parents)) return Malformed("subject");
+    } else if (key == "variant") {
+      c.variant = value.AsString();
+    } else if (key == "parameters") {
+      c.parameters = value.ToValue();
+    } else if (key == "source") {
+      auto ref = BlobRefFrom(value);
+      if (!ref) return ref.error();
+      c.source = std::move(*ref);
+    } else if (key == "source_name") {
+      c.source_name = value.AsString();
+    } else if (key == "facts") {
+      c.facts = value.ToValue();
+    }
   }
-  c.source_name = v["source_name"].AsString();
-  c.facts = v["facts"];
   return c;
 }
 
-Result<Request> RequestFrom(const Value& v) {
+Result<Request> RequestFrom(const PackedView& v) {
   Request r;
   r.step = v["step"].AsString();
   r.count = static_cast<uint32_t>(v["count"].AsInt(1));
-  auto parents = SubjectsFrom(v["parents"]);
-  if (!parents) return parents.error();
-  r.parents = std::move(*parents);
-  r.hints = v["hints"];
+  if (!ReadSubjects(v["parents"], &r.parents)) return Malformed("subject");
+  r.hints = v["hints"].ToValue();
   return r;
-}
-
-Result<Proposal> ProposalFrom(const Value& v) {
-  Proposal p;
-  p.variant = v["variant"].AsString();
-  p.parameters = v["parameters"];
-  auto ref = BlobRefFrom(v["source"]);
-  if (!ref) return ref.error();
-  p.source = std::move(*ref);
-  p.source_name = v["source_name"].AsString();
-  auto parents = SubjectsFrom(v["parents"]);
-  if (!parents) return parents.error();
-  p.parents = std::move(*parents);
-  p.note = v["note"].AsString();
-  return p;
-}
-
-// Sets `key` unless the value is what a reader would assume without it.
-void SetText(Value* v, const char* key, const std::string& text) {
-  if (!text.empty()) v->Set(key, text);
-}
-void SetSome(Value* v, const char* key, const Value& value) {
-  if (!value.IsNull()) v->Set(key, value);
 }
 
 }  // namespace
@@ -137,6 +152,12 @@ std::optional<FailureClass> FailureClassFrom(std::string_view name) {
   return std::nullopt;
 }
 
+std::string IndexText(uint16_t index) {
+  if (index == 0) return "";
+  if (index >= kFirstClaim) return "[claim " + std::to_string(index - kFirstClaim + 1) + "]";
+  return "[" + std::to_string(index) + "]";
+}
+
 std::string Name(Subject subject) {
   static constexpr char kLetter[] = {'c', 'r', 'p'};
   return kLetter[static_cast<int>(subject.kind)] + std::to_string(subject.number);
@@ -165,30 +186,35 @@ std::optional<Subject> SubjectFrom(std::string_view name) {
   return subject;
 }
 
-Value ToValue(const BlobRef& ref) { return Value::List{Value(ref.sha256), Value(ref.size)}; }
+void Encode(const BlobRef& ref, std::string* out) {
+  PackedWriter writer(out);
+  writer.List(2);
+  writer.Text(ref.sha256);
+  writer.Int(static_cast<int64_t>(ref.size));
+}
 
-Result<BlobRef> BlobRefFrom(const Value& v) {
-  const auto& list = v.AsList();
-  if (list.size() != 2 || !list[0].IsString() || !list[1].IsInt())
+Result<BlobRef> BlobRefFrom(const PackedView& v) {
+  PackedItems items(v);
+  if (v.size() != 2 || !items.Next()) return Malformed("blob reference");
+  const std::string_view sha = items.value().AsString();
+  if (sha.size() != 64 || !items.Next() || !items.value().IsInt())
     return Malformed("blob reference");
-  const std::string& sha = list[0].AsString();
-  if (sha.size() != 64 || sha.find_first_not_of("0123456789abcdef") != std::string::npos) {
-    return Malformed("blob reference");
+  for (const char c : sha) {
+    if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'))) return Malformed("blob reference");
   }
-  return BlobRef{sha, static_cast<uint64_t>(list[1].AsInt())};
+  return BlobRef{std::string(sha), static_cast<uint64_t>(items.value().AsInt())};
 }
 
-Value ToValue(const Artefact& a) {
-  Value v;
-  v.Set("blob", ToValue(a.blob));
-  v.Set("kind", a.kind);
-  v.Set("name", a.name);
-  v.Set("role", a.role);
-  SetSome(&v, "launch", a.launch);
-  return v;
+void Encode(const Artefact& a, std::string* out) {
+  PackedMap map(out);
+  Encode(a.blob, map.Key("blob").out());
+  map.Text("kind", a.kind);
+  map.Some("launch", a.launch);
+  map.Text("name", a.name);
+  map.Text("role", a.role);
 }
 
-Result<Artefact> ArtefactFrom(const Value& v) {
+Result<Artefact> ArtefactFrom(const PackedView& v) {
   Artefact a;
   a.role = v["role"].AsString();
   a.name = v["name"].AsString();
@@ -196,201 +222,233 @@ Result<Artefact> ArtefactFrom(const Value& v) {
   auto ref = BlobRefFrom(v["blob"]);
   if (!ref) return ref.error();
   a.blob = std::move(*ref);
-  a.launch = v["launch"];
+  a.launch = v["launch"].ToValue();
   return a;
 }
 
-Value ToValue(const CandidateView& c) {
-  Value v;
-  v.Set("id", Name(c.id));
-  v.Set("name", c.name);
-  v.Set("origin", c.origin);
-  if (!c.parents.empty()) v.Set("parents", SubjectList(c.parents));
-  SetText(&v, "variant", c.variant);
-  SetSome(&v, "parameters", c.parameters);
-  if (!c.source.empty()) v.Set("source", ToValue(c.source));
-  SetText(&v, "source_name", c.source_name);
-  SetSome(&v, "facts", c.facts);
-  return v;
+void Encode(const CandidateView& c, std::string* out) {
+  PackedMap map(out);
+  map.Some("facts", c.facts);
+  WriteName(c.id, map.Key("id"));
+  map.Text("name", c.name);
+  map.Text("origin", c.origin);
+  map.Some("parameters", c.parameters);
+  if (!c.parents.empty()) WriteSubjects(c.parents, map.Key("parents"));
+  if (!c.source.empty()) Encode(c.source, map.Key("source").out());
+  map.SomeText("source_name", c.source_name);
+  map.SomeText("variant", c.variant);
 }
 
-Value ToValue(const Request& r) {
-  Value v;
-  v.Set("step", r.step);
-  v.Set("count", r.count);
-  if (!r.parents.empty()) v.Set("parents", SubjectList(r.parents));
-  SetSome(&v, "hints", r.hints);
-  return v;
+void Encode(const Request& r, std::string* out) {
+  PackedMap map(out);
+  map.Int("count", r.count);
+  map.Some("hints", r.hints);
+  if (!r.parents.empty()) WriteSubjects(r.parents, map.Key("parents"));
+  map.Text("step", r.step);
 }
 
-Value ToValue(const Proposal& p) {
-  Value v;
-  SetText(&v, "variant", p.variant);
-  SetSome(&v, "parameters", p.parameters);
-  v.Set("source", ToValue(p.source));
-  SetText(&v, "source_name", p.source_name);
-  if (!p.parents.empty()) v.Set("parents", SubjectList(p.parents));
-  SetText(&v, "note", p.note);
-  return v;
+void Encode(const Proposal& p, std::string* out) {
+  PackedMap map(out);
+  map.SomeText("note", p.note);
+  map.Some("parameters", p.parameters);
+  if (!p.parents.empty()) WriteSubjects(p.parents, map.Key("parents"));
+  if (!p.source.empty()) Encode(p.source, map.Key("source").out());
+  map.SomeText("source_name", p.source_name);
+  map.SomeText("variant", p.variant);
 }
 
-Value ToValue(const Job& j) {
-  Value v;
-  v.Set("run", j.run);
-  v.Set("subject", Name(j.key.subject));
-  v.Set("step_index", static_cast<int64_t>(j.key.step));
-  v.Set("index", static_cast<int64_t>(j.key.index));
-  v.Set("attempt", j.attempt);
-  v.Set("label", j.label);
-  v.Set("step", j.step);
-  v.Set("stage", j.stage);
-  SetSome(&v, "settings", j.settings);
-  if (!j.context.empty()) v.Set("context", ToValue(j.context));
-  SetText(&v, "target", j.target);
-  v.Set("seed", j.seed);
-  if (j.history_seq != 0) v.Set("history_seq", j.history_seq);
-  if (j.running_limit_ms != 0) v.Set("running_limit_ms", j.running_limit_ms);
-  if (j.candidate) v.Set("candidate", ToValue(*j.candidate));
-  if (!j.artefacts.empty()) {
-    Value::List list;
-    for (const Artefact& a : j.artefacts) list.push_back(ToValue(a));
-    v.Set("artefacts", std::move(list));
+Result<Proposal> ProposalFrom(const PackedView& v) {
+  Proposal p;
+  for (PackedItems items(v); items.Next();) {
+    const std::string_view key = items.key();
+    const PackedView& value = items.value();
+    if (key == "variant") {
+      p.variant = value.AsString();
+    } else if (key == "parameters") {
+      p.parameters = value.ToValue();
+    } else if (key == "source") {
+      auto ref = BlobRefFrom(value);
+      if (!ref) return ref.error();
+      p.source = std::move(*ref);
+    } else if (key == "source_name") {
+      p.source_name = value.AsString();
+    } else if (key == "parents") {
+      if (!ReadSubjects(value, &p.parents)) return Malformed("subject");
+    } else if (key == "note") {
+      p.note = value.AsString();
+    }
   }
-  if (j.request) v.Set("request", ToValue(*j.request));
-  SetSome(&v, "places", j.places);
-  SetSome(&v, "secret", j.secret);
-  return v;
+  return p;
 }
 
-Result<Job> JobFrom(const Value& v) {
+void Encode(const Job& j, std::string* out) {
+  PackedMap map(out);
+  if (!j.artefacts.empty()) WriteList(j.artefacts, map.Key("artefacts"));
+  map.Int("attempt", j.attempt);
+  if (j.candidate) Encode(*j.candidate, map.Key("candidate").out());
+  if (!j.context.empty()) Encode(j.context, map.Key("context").out());
+  map.SomeInt("history_seq", static_cast<int64_t>(j.history_seq));
+  map.Int("index", j.key.index);
+  map.Some("item", j.item);
+  map.Text("label", j.label);
+  map.Some("places", j.places);
+  if (j.request) Encode(*j.request, map.Key("request").out());
+  map.Text("run", j.run);
+  map.SomeInt("running_limit_ms", j.running_limit_ms);
+  map.Some("secret", j.secret);
+  map.Int("seed", static_cast<int64_t>(j.seed));
+  map.Some("settings", j.settings);
+  map.Text("stage", j.stage);
+  map.Text("step", j.step);
+  map.Int("step_index", j.key.step);
+  WriteName(j.key.subject, map.Key("subject"));
+  map.SomeText("target", j.target);
+}
+
+Result<Job> JobFrom(const PackedView& v) {
   Job j;
-  j.run = v["run"].AsString();
-  const auto subject = SubjectFrom(v["subject"].AsString());
+  std::optional<Subject> subject;
+  for (PackedItems items(v); items.Next();) {
+    const std::string_view key = items.key();
+    const PackedView& value = items.value();
+    if (key == "run") {
+      j.run = value.AsString();
+    } else if (key == "subject") {
+      subject = SubjectFrom(value.AsString());
+    } else if (key == "step_index") {
+      j.key.step = static_cast<uint16_t>(value.AsInt());
+    } else if (key == "index") {
+      j.key.index = static_cast<uint16_t>(value.AsInt());
+    } else if (key == "attempt") {
+      j.attempt = static_cast<uint32_t>(value.AsInt(1));
+    } else if (key == "label") {
+      j.label = value.AsString();
+    } else if (key == "step") {
+      j.step = value.AsString();
+    } else if (key == "stage") {
+      j.stage = value.AsString();
+    } else if (key == "settings") {
+      j.settings = value.ToValue();
+    } else if (key == "context") {
+      auto ref = BlobRefFrom(value);
+      if (!ref) return ref.error();
+      j.context = std::move(*ref);
+    } else if (key == "target") {
+      j.target = value.AsString();
+    } else if (key == "seed") {
+      j.seed = static_cast<uint64_t>(value.AsInt());
+    } else if (key == "history_seq") {
+      j.history_seq = static_cast<uint64_t>(value.AsInt());
+    } else if (key == "running_limit_ms") {
+      j.running_limit_ms = static_cast<uint32_t>(value.AsInt());
+    } else if (key == "item") {
+      j.item = value.ToValue();
+    } else if (key == "candidate") {
+      auto candidate = CandidateViewFrom(value);
+      if (!candidate) return candidate.error();
+      j.candidate = std::move(*candidate);
+    } else if (key == "artefacts") {
+      if (Status s = ReadList(value, ArtefactFrom, &j.artefacts); !s.ok()) return s.error();
+    } else if (key == "request") {
+      auto request = RequestFrom(value);
+      if (!request) return request.error();
+      j.request = std::move(*request);
+    } else if (key == "places") {
+      j.places = value.ToValue();
+    } else if (key == "secret") {
+      j.secret = value.ToValue();
+    }
+  }
   if (j.run.empty() || !subject) return Malformed("job");
-  j.key = {*subject, static_cast<uint16_t>(v["step_index"].AsInt()),
-           static_cast<uint16_t>(v["index"].AsInt())};
-  j.attempt = static_cast<uint32_t>(v["attempt"].AsInt(1));
-  j.label = v["label"].AsString();
-  j.step = v["step"].AsString();
-  j.stage = v["stage"].AsString();
-  j.settings = v["settings"];
-  if (v.Has("context")) {
-    auto ref = BlobRefFrom(v["context"]);
-    if (!ref) return ref.error();
-    j.context = std::move(*ref);
-  }
-  j.target = v["target"].AsString();
-  j.seed = static_cast<uint64_t>(v["seed"].AsInt());
-  j.history_seq = static_cast<uint64_t>(v["history_seq"].AsInt());
-  j.running_limit_ms = static_cast<uint32_t>(v["running_limit_ms"].AsInt());
-  if (v.Has("candidate")) {
-    auto candidate = CandidateViewFrom(v["candidate"]);
-    if (!candidate) return candidate.error();
-    j.candidate = std::move(*candidate);
-  }
-  for (const Value& item : v["artefacts"].AsList()) {
-    auto artefact = ArtefactFrom(item);
-    if (!artefact) return artefact.error();
-    j.artefacts.push_back(std::move(*artefact));
-  }
-  if (v.Has("request")) {
-    auto request = RequestFrom(v["request"]);
-    if (!request) return request.error();
-    j.request = std::move(*request);
-  }
-  j.places = v["places"];
-  j.secret = v["secret"];
+  j.key.subject = *subject;
   return j;
 }
 
-Value ToValue(const JobResult& r) {
-  Value v = Value::Map();
-  if (r.failure) {
-    Value f;
-    f.Set("class", Name(r.failure->failure));
-    f.Set("message", r.failure->message);
-    v.Set("failure", std::move(f));
-  }
-  if (r.verdict != Verdict::kOk) v.Set("verdict", Name(r.verdict));
-  SetText(&v, "message", r.message);
-  SetSome(&v, "facts", r.facts);
-  Value usage;
-  if (r.usage.tokens_in != 0) usage.Set("tokens_in", r.usage.tokens_in);
-  if (r.usage.tokens_out != 0) usage.Set("tokens_out", r.usage.tokens_out);
-  if (r.usage.usd != 0) usage.Set("usd", r.usage.usd);
-  if (r.usage.device_ms != 0) usage.Set("device_ms", r.usage.device_ms);
-  if (r.usage.wall_ms != 0) usage.Set("wall_ms", r.usage.wall_ms);
-  SetSome(&v, "usage", usage);
-  if (r.cached) v.Set("cached", true);
-  if (!r.artefacts.empty()) {
-    Value::List list;
-    for (const Artefact& a : r.artefacts) list.push_back(ToValue(a));
-    v.Set("artefacts", std::move(list));
-  }
+void Encode(const JobResult& r, std::string* out) {
+  PackedMap map(out);
+  if (!r.artefacts.empty()) WriteList(r.artefacts, map.Key("artefacts"));
   if (!r.blobs.empty()) {
-    Value blobs;
-    for (const auto& [name, ref] : r.blobs) blobs.Set(name, ToValue(ref));
-    v.Set("blobs", std::move(blobs));
+    PackedWriter writer = map.Key("blobs");
+    writer.Map(r.blobs.size());
+    for (const auto& [name, ref] : r.blobs) {
+      writer.Text(name);
+      Encode(ref, out);
+    }
   }
-  if (!r.proposals.empty()) {
-    Value::List list;
-    for (const Proposal& p : r.proposals) list.push_back(ToValue(p));
-    v.Set("proposals", std::move(list));
+  map.SomeTrue("cached", r.cached);
+  map.SomeTrue("exhausted", r.exhausted);
+  map.Some("facts", r.facts);
+  if (r.failure) {
+    PackedMap failure(map.Key("failure").out());
+    failure.Text("class", Name(r.failure->failure));
+    failure.Text("message", r.failure->message);
   }
-  if (!r.requests.empty()) {
-    Value::List list;
-    for (const Request& q : r.requests) list.push_back(ToValue(q));
-    v.Set("requests", std::move(list));
+  map.SomeText("message", r.message);
+  if (!r.proposals.empty()) WriteList(r.proposals, map.Key("proposals"));
+  if (!r.requests.empty()) WriteList(r.requests, map.Key("requests"));
+  const Usage& u = r.usage;
+  if (u.tokens_in != 0 || u.tokens_out != 0 || u.usd != 0 || u.device_ms != 0 || u.wall_ms != 0) {
+    PackedMap usage(map.Key("usage").out());
+    usage.SomeDouble("device_ms", u.device_ms);
+    usage.SomeInt("tokens_in", u.tokens_in);
+    usage.SomeInt("tokens_out", u.tokens_out);
+    usage.SomeDouble("usd", u.usd);
+    usage.SomeDouble("wall_ms", u.wall_ms);
   }
-  if (r.exhausted) v.Set("exhausted", true);
-  return v;
+  if (r.verdict != Verdict::kOk) map.Text("verdict", Name(r.verdict));
 }
 
-Result<JobResult> JobResultFrom(const Value& v) {
+Result<JobResult> JobResultFrom(const PackedView& v) {
   if (!v.IsMap()) return Malformed("result");
   JobResult r;
-  if (v.Has("failure")) {
-    const Value& f = v["failure"];
-    const auto failure = FailureClassFrom(f["class"].AsString());
-    if (!failure) return Malformed("failure class");
-    r.failure = Failure{*failure, f["message"].AsString()};
+  for (PackedItems items(v); items.Next();) {
+    const std::string_view key = items.key();
+    const PackedView& value = items.value();
+    if (key == "usage") {
+      r.usage.tokens_in = value["tokens_in"].AsInt();
+      r.usage.tokens_out = value["tokens_out"].AsInt();
+      r.usage.usd = value["usd"].AsDouble();
+      r.usage.device_ms = value["device_ms"].AsDouble();
+      r.usage.wall_ms = value["wall_ms"].AsDouble();
+    } else if (key == "facts") {
+      r.facts = value.ToValue();
+    } else if (key == "message") {
+      r.message = value.AsString();
+    } else if (key == "verdict") {
+      const auto verdict = VerdictFrom(value.AsString());
+      if (!verdict) return Malformed("verdict");
+      r.verdict = *verdict;
+    } else if (key == "failure") {
+      const auto failure = FailureClassFrom(value["class"].AsString());
+      if (!failure) return Malformed("failure class");
+      r.failure = Failure{*failure, std::string(value["message"].AsString())};
+    } else if (key == "cached") {
+      r.cached = value.AsBool();
+    } else if (key == "artefacts") {
+      if (Status s = ReadList(value, ArtefactFrom, &r.artefacts); !s.ok()) return s.error();
+    } else if (key == "blobs") {
+      for (PackedItems blobs(value); blobs.Next();) {
+        auto blob = BlobRefFrom(blobs.value());
+        if (!blob) return blob.error();
+        r.blobs.emplace(blobs.key(), std::move(*blob));
+      }
+    } else if (key == "proposals") {
+      if (Status s = ReadList(value, ProposalFrom, &r.proposals); !s.ok()) return s.error();
+      for (const Proposal& p : r.proposals) {
+        if (p.source.empty()) return Malformed("proposal: it has no source");
+      }
+    } else if (key == "requests") {
+      if (Status s = ReadList(value, RequestFrom, &r.requests); !s.ok()) return s.error();
+    } else if (key == "exhausted") {
+      r.exhausted = value.AsBool();
+    }
   }
-  if (v.Has("verdict")) {
-    const auto verdict = VerdictFrom(v["verdict"].AsString());
-    if (!verdict) return Malformed("verdict");
-    r.verdict = *verdict;
-  }
-  r.message = v["message"].AsString();
-  r.facts = v["facts"];
-  const Value& usage = v["usage"];
-  r.usage.tokens_in = usage["tokens_in"].AsInt();
-  r.usage.tokens_out = usage["tokens_out"].AsInt();
-  r.usage.usd = usage["usd"].AsDouble();
-  r.usage.device_ms = usage["device_ms"].AsDouble();
-  r.usage.wall_ms = usage["wall_ms"].AsDouble();
-  r.cached = v["cached"].AsBool();
-  for (const Value& item : v["artefacts"].AsList()) {
-    auto artefact = ArtefactFrom(item);
-    if (!artefact) return artefact.error();
-    r.artefacts.push_back(std::move(*artefact));
-  }
-  for (const auto& [name, ref] : v["blobs"].AsMap()) {
-    auto blob = BlobRefFrom(ref);
-    if (!blob) return blob.error();
-    r.blobs.emplace(name, std::move(*blob));
-  }
-  for (const Value& item : v["proposals"].AsList()) {
-    auto proposal = ProposalFrom(item);
-    if (!proposal) return proposal.error();
-    r.proposals.push_back(std::move(*proposal));
-  }
-  for (const Value& item : v["requests"].AsList()) {
-    auto request = RequestFrom(item);
-    if (!request) return request.error();
-    r.requests.push_back(std::move(*request));
-  }
-  r.exhausted = v["exhausted"].AsBool();
   return r;
 }
+
+Value ToValue(const BlobRef& ref) { return Unpacked(ref); }
+Value ToValue(const Artefact& artefact) { return Unpacked(artefact); }
+Value ToValue(const Job& job) { return Unpacked(job); }
+Value ToValue(const JobResult& result) { return Unpacked(result); }
 
 }  // namespace kev

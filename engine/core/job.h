@@ -2,7 +2,7 @@
 //
 // A job is (candidate or request, step, foreach index); an attempt is a numbered right to do it.
 // The shapes fit a CPU shared library and a CUDA cubin with a launch description alike: an Artefact
-// says its kind and carries `launch`. ToValue/FromValue give the form on the wire and in the event
+// says its kind and carries `launch`. Encode and …From give the form on the wire and in the event
 // log. Threads: plain values.
 #ifndef KEV_ENGINE_CORE_JOB_H_
 #define KEV_ENGINE_CORE_JOB_H_
@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/core/packed.h"
 #include "engine/core/result.h"
 #include "engine/core/value.h"
 
@@ -49,12 +50,18 @@ struct Subject {
 std::string Name(Subject subject);  // "c12", "r3", "p1"
 std::optional<Subject> SubjectFrom(std::string_view name);
 
+// JobKey::index counts the branches of a foreach from 0; those of closing measurements (claims)
+// begin here.
+inline constexpr uint16_t kFirstClaim = 0x8000;
+
 struct JobKey {
   Subject subject;
   uint16_t step = 0;   // index into Plan::steps
-  uint16_t index = 0;  // foreach index; for a claim measurement the number of the claim
+  uint16_t index = 0;  // branch of a foreach, or kFirstClaim and above
+  bool claim() const { return index >= kFirstClaim; }
   auto operator<=>(const JobKey&) const = default;
 };
+std::string IndexText(uint16_t index);  // "", "[2]", "[claim 1]"
 
 // A blob by content. sha256 is 64 lower-case hexadecimal digits.
 struct BlobRef {
@@ -122,6 +129,7 @@ struct Job {
   std::optional<CandidateView> candidate;
   std::vector<Artefact> artefacts;  // candidate first, then incumbent, baselines, reference
   std::optional<Request> request;   // propose: what to propose
+  Value item;                       // foreach: what this branch is for
   Value places;                     // select: map step -> free places (int)
   Value secret;                     // verify only: what propose and select must never see
 };
@@ -157,17 +165,25 @@ struct JobResult {
   bool exhausted = false;                // propose: nothing new can come from this step any more
 };
 
+// Canonical msgpack bytes, appended.
+void Encode(const BlobRef&, std::string* out);
+void Encode(const Artefact&, std::string* out);
+void Encode(const CandidateView&, std::string* out);
+void Encode(const Request&, std::string* out);
+void Encode(const Proposal&, std::string* out);
+void Encode(const Job&, std::string* out);
+void Encode(const JobResult&, std::string* out);
+// kCorrupt when a part that must be there is missing or cannot be.
+Result<BlobRef> BlobRefFrom(const PackedView&);
+Result<Artefact> ArtefactFrom(const PackedView&);
+Result<Proposal> ProposalFrom(const PackedView&);
+Result<Job> JobFrom(const PackedView&);
+Result<JobResult> JobResultFrom(const PackedView&);
+// The same as a Value, for people and tools.
 Value ToValue(const BlobRef&);
 Value ToValue(const Artefact&);
-Value ToValue(const CandidateView&);
-Value ToValue(const Request&);
-Value ToValue(const Proposal&);
 Value ToValue(const Job&);
 Value ToValue(const JobResult&);
-Result<BlobRef> BlobRefFrom(const Value&);
-Result<Artefact> ArtefactFrom(const Value&);
-Result<Job> JobFrom(const Value&);
-Result<JobResult> JobResultFrom(const Value&);
 
 }  // namespace kev
 

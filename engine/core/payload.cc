@@ -1,88 +1,194 @@
-// What a worker is told of a job: the bytes of Job, derived from the state at the moment of the
-// start.
+// What a worker is told of a job: the bytes of Job (job.h), derived from the state at the moment of
+// the start.
+//
+// Most of a payload is the same for every job of a step, so it is packed once and copied; a test
+// holds the result equal to Encode(Job).
+#include <algorithm>
+
 #include "engine/core/run_core.h"
 
 namespace kev {
+
+struct RunCore::Fragments {
+  std::string context;                // packed, empty when there is none
+  std::vector<std::string> settings;  // by step, packed
+  std::string baselines, references;  // packed artefacts, one after the other
+  size_t baseline_count = 0, reference_count = 0;
+  std::string measured;  // of which strongest baseline `settings` knows
+  bool prepared = false;
+};
+
 namespace {
 
-Value FactsOf(const Plan& plan, const Candidate& c) {
-  Value facts;
-  for (size_t s = 0; s < c.steps.size(); ++s) {
-    if (c.steps[s].state == StepOutcome::State::kPassed && !c.steps[s].facts.IsNull()) {
-      facts.Set(plan.steps[s].id, c.steps[s].facts);
-    }
-  }
-  return facts;
+void AppendArtefact(const Artefact& a, std::string_view role, std::string* out) {
+  PackedMap map(out);
+  Encode(a.blob, map.Key("blob").out());
+  map.Text("kind", a.kind);
+  map.Some("launch", a.launch);
+  map.Text("name", a.name);
+  map.Text("role", role);
 }
+
+void AppendName(Subject subject, PackedWriter out) { out.Text(Name(subject)); }
 
 }  // namespace
 
 std::string RunCore::PayloadOf(const JobKey& key, const StepOutcome& outcome) const {
   const Step& step = plan_.steps[key.step];
-  Job job;
-  job.run = run_;
-  job.key = key;
-  job.attempt = outcome.attempt;
-  job.label = Label(key, outcome.attempt);
-  job.step = step.id;
-  job.stage = step.stage;
-  job.settings = step.settings;
-  job.context = plan_.context;
-  job.target = plan_.target;
-  job.seed = plan_.seed;
-  job.running_limit_ms = step.timeout_running_ms;
-  if (step.stateful) job.history_seq = group_last_seq_;
-
-  if (key.subject.kind == SubjectKind::kRequest) {
-    const ProposeRequest& request = requests_[key.subject.number - 1];
-    if (request.select)
-      job.places = request.request.hints;
-    else
-      job.request = request.request;
-    return EncodeCanonical(ToValue(job));
-  }
-
-  const bool prepared = key.subject.kind == SubjectKind::kPrepared;
-  const Candidate& c =
-      prepared ? prepared_[key.subject.number - 1].record : candidates_[key.subject.number - 1];
-  const bool calibration = prepared && prepared_[key.subject.number - 1].calibration;
-  if (!calibration) {
-    job.candidate = c.view;
-    if (!prepared && step.kind == StageKind::kProfile) job.candidate->facts = FactsOf(plan_, c);
-  }
-  if (prepared && step.kind == StageKind::kCompile) {
-    job.settings.Set("build", plan_.prepared[key.subject.number - 1].build);
-  }
-  if (prepared && step.kind == StageKind::kVerify) job.settings.Set("rigor", "full");
-  if (key.index != 0) job.settings.Set("claim", true);
-
-  if (step.kind == StageKind::kVerify || step.kind == StageKind::kProfile) {
-    const auto add = [&](std::vector<Artefact> artefacts, const char* role) {
-      for (Artefact& artefact : artefacts) {
-        artefact.role = role;
-        job.artefacts.push_back(std::move(artefact));
+  if (!fragments_) fragments_ = std::make_shared<Fragments>();
+  Fragments& f = *fragments_;
+  const bool searching = phase_ != Phase::kPreparing && phase_ != Phase::kNew;
+  if (f.settings.empty() || f.measured != strongest_) {
+    f.context.clear();
+    if (!plan_.context.empty()) Encode(plan_.context, &f.context);
+    f.settings.clear();
+    f.measured = strongest_;
+    for (const Step& s : plan_.steps) {
+      Value settings = s.settings;
+      if (s.kind == StageKind::kProfile && !strongest_.empty()) {
+        settings.Set("baseline", strongest_);
+        settings.Set("ranking", ranking_);
       }
-    };
-    if (!calibration)
-      add(prepared ? prepared_[key.subject.number - 1].artefacts : c.artefacts, "candidate");
-    if (step.kind == StageKind::kProfile) {
-      if (best_ && best_->candidate != key.subject) {
-        add(candidates_[best_->candidate.number - 1].artefacts, "incumbent");
-      }
-      for (size_t i = 0; i < plan_.prepared.size(); ++i) {
-        if (!plan_.prepared[i].reference) add(prepared_[i].artefacts, "baseline");
-      }
-      if (!strongest_.empty()) {
-        job.settings.Set("baseline", strongest_);
-        job.settings.Set("ranking", ranking_);
-      }
-    } else {
-      for (size_t i = 0; i < plan_.prepared.size(); ++i) {
-        if (plan_.prepared[i].reference) add(prepared_[i].artefacts, "reference");
-      }
+      f.settings.push_back(settings.IsNull() ? std::string() : EncodeCanonical(settings));
     }
   }
-  return EncodeCanonical(ToValue(job));
+  // Once the search has begun, reference and baselines do not change any more.
+  if (!f.prepared) {
+    f.baselines.clear();
+    f.references.clear();
+    f.baseline_count = f.reference_count = 0;
+    for (size_t i = 0; i < plan_.prepared.size(); ++i) {
+      for (const Artefact& a : prepared_[i].artefacts) {
+        if (plan_.prepared[i].reference) {
+          AppendArtefact(a, "reference", &f.references);
+          ++f.reference_count;
+        } else {
+          AppendArtefact(a, "baseline", &f.baselines);
+          ++f.baseline_count;
+        }
+      }
+    }
+    f.prepared = searching;
+  }
+
+  const bool request = key.subject.kind == SubjectKind::kRequest;
+  const bool prepared = key.subject.kind == SubjectKind::kPrepared;
+  const Candidate* c = request    ? nullptr
+                       : prepared ? &prepared_[key.subject.number - 1].record
+                                  : &candidates_[key.subject.number - 1];
+  const bool calibration = prepared && prepared_[key.subject.number - 1].calibration;
+
+  std::string out;
+  out.reserve(512);
+  PackedMap map(&out);
+  const bool verify = step.kind == StageKind::kVerify;
+  const bool profile = step.kind == StageKind::kProfile;
+  if (c != nullptr) {
+    const Value item = ItemOf(*c, key.step, key.claim() ? 0 : key.index);
+    // A branch over artefacts has one of them, other exec steps all.
+    const std::vector<Artefact>* own = calibration ? nullptr
+                                       : prepared  ? &prepared_[key.subject.number - 1].artefacts
+                                                   : &c->artefacts;
+    const uint16_t region = region_[key.step];
+    const bool one = own != nullptr && region != kNone &&
+                     plan_.steps[region].foreach.over == Foreach::Over::kArtefacts;
+    if (!verify && !profile && step.kind != StageKind::kExec) own = nullptr;
+    const Candidate* incumbent = profile && best_ && best_->candidate != key.subject
+                                     ? candidates_.Find(best_->candidate.number)
+                                     : nullptr;
+    const size_t count = (own == nullptr ? 0
+                          : one          ? 1
+                                         : own->size()) +
+                         (incumbent != nullptr ? incumbent->artefacts.size() : 0) +
+                         (profile  ? f.baseline_count
+                          : verify ? f.reference_count
+                                   : 0);
+    if (count > 0) {
+      map.Key("artefacts").List(count);
+      for (size_t i = 0; own != nullptr && i < own->size(); ++i) {
+        if (!one || i == key.index) AppendArtefact((*own)[i], "candidate", &out);
+      }
+      if (incumbent != nullptr) {
+        for (const Artefact& a : incumbent->artefacts) AppendArtefact(a, "incumbent", &out);
+      }
+      if (profile) out += f.baselines;
+      if (verify) out += f.references;
+    }
+    map.Int("attempt", outcome.attempt);
+    if (!calibration) {
+      PackedMap view(map.Key("candidate").out());
+      if (!prepared && (profile || step.kind == StageKind::kExec)) {
+        size_t known = 0;
+        for (size_t s = 0; s < c->steps.size(); ++s) {
+          known += c->steps[s].state == StepOutcome::State::kPassed && !c->steps[s].facts.IsNull();
+        }
+        if (known > 0) {
+          // Sorted by step id, as a map is.
+          std::map<std::string_view, const Value*> facts;
+          for (size_t s = 0; s < c->steps.size(); ++s) {
+            if (c->steps[s].state == StepOutcome::State::kPassed && !c->steps[s].facts.IsNull())
+              facts[plan_.steps[s].id] = &c->steps[s].facts;
+          }
+          PackedWriter writer = view.Key("facts");
+          writer.Map(facts.size());
+          for (const auto& [id, value] : facts) {
+            writer.Text(id);
+            writer.Write(*value);
+          }
+        }
+      }
+      AppendName(c->view.id, view.Key("id"));
+      view.Text("name", c->view.name);
+      view.Text("origin", c->view.origin);
+      view.Some("parameters", c->view.parameters);
+      if (!c->view.parents.empty()) {
+        PackedWriter writer = view.Key("parents");
+        writer.List(c->view.parents.size());
+        for (const Subject s : c->view.parents) AppendName(s, writer);
+      }
+      if (!c->view.source.empty()) Encode(c->view.source, view.Key("source").out());
+      view.SomeText("source_name", c->view.source_name);
+      view.SomeText("variant", c->view.variant);
+    }
+    if (!f.context.empty()) map.Key("context").Raw(f.context);
+    if (step.stateful) map.Int("history_seq", static_cast<int64_t>(group_last_seq_));
+    map.Int("index", key.index);
+    map.Some("item", item);
+  } else {
+    map.Int("attempt", outcome.attempt);
+    if (!f.context.empty()) map.Key("context").Raw(f.context);
+    if (step.stateful) map.Int("history_seq", static_cast<int64_t>(group_last_seq_));
+    map.Int("index", key.index);
+  }
+  map.Text("label", Label(key, outcome.attempt));
+  if (request) {
+    const ProposeRequest& r = requests_[key.subject.number - 1];
+    if (r.select)
+      map.Some("places", r.request.hints);
+    else
+      Encode(r.request, map.Key("request").out());
+  }
+  map.Text("run", run_);
+  map.SomeInt("running_limit_ms", step.timeout_running_ms);
+  map.Int("seed", static_cast<int64_t>(plan_.seed));
+  if (key.claim() || (prepared && (step.kind == StageKind::kCompile || verify))) {
+    Value settings =
+        f.settings[key.step].empty() ? Value() : PackedView(f.settings[key.step]).ToValue();
+    if (prepared && step.kind == StageKind::kCompile)
+      settings.Set("build", plan_.prepared[key.subject.number - 1].build);
+    if (prepared && verify) settings.Set("rigor", "full");
+    if (key.claim()) settings.Set("claim", true);
+    map.Some("settings", settings);
+  } else if (!f.settings[key.step].empty()) {
+    map.Key("settings").Raw(f.settings[key.step]);
+  }
+  map.Text("stage", step.stage);
+  map.Text("step", step.id);
+  map.Int("step_index", key.step);
+  AppendName(key.subject, map.Key("subject"));
+  map.SomeText("target", plan_.target);
+  map.Close();
+  return out;
 }
 
 }  // namespace kev

@@ -6,6 +6,7 @@
 #define KEV_ENGINE_CORE_PLAN_H_
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -17,7 +18,8 @@
 
 namespace kev {
 
-enum class StageKind : uint8_t { kPropose, kCompile, kVerify, kProfile, kSelect, kExec };
+// kWorkflow: the step is a search of its own, nested under one candidate (Plan::nested).
+enum class StageKind : uint8_t { kPropose, kCompile, kVerify, kProfile, kSelect, kExec, kWorkflow };
 const char* Name(StageKind kind);
 
 struct RetryPolicy {
@@ -31,6 +33,19 @@ struct Share {
   uint16_t step = 0;
   enum class Kind : uint8_t { kFill, kInFlight, kFirst } kind = Kind::kFill;
   uint32_t amount = 0;  // kInFlight: places at a time; kFirst: candidates in all, before others
+};
+
+// How a step fans out over branches. Steps behind it run once per branch, until one that joins.
+struct Foreach {
+  enum class Over : uint8_t { kNothing, kList, kFact, kArtefacts } over = Over::kNothing;
+  Value list;         // kList
+  uint16_t step = 0;  // kFact: a needed step …
+  std::string fact;   // … and its fact, a list
+};
+enum class Join : uint8_t {
+  kNone,
+  kAll,  // every branch passed
+  kAny,  // one branch passed; the others go on
 };
 
 struct Step {
@@ -49,6 +64,22 @@ struct Step {
   uint32_t batch = 1;           // propose: most candidates one job may give
   bool stateful = false;        // gets history_seq, and one job at a time
   uint32_t workers = 0;         // worker processes to start on one machine; 0: by the machine
+  Foreach foreach;
+  Join join = Join::kNone;
+  uint16_t search = 0;  // the search that it belongs to: 0 the run's own, k Plan::nested[k - 1]
+  uint16_t nested = 0;  // kWorkflow: the search that it runs, counted as above
+  // Upper bound of what one candidate asked of this step may cost: held back from the budget until
+  // the answer is there.
+  int64_t reserve_tokens = 0;
+  double reserve_usd = 0;
+  // Placement; the core does not look at it.
+  int32_t priority = 0;
+  uint32_t max_running = 0;  // at a time, 0: no cap
+  double rate_per_s = 0;     // 0: no limit
+  uint32_t rate_burst = 1;
+  std::map<std::string, uint32_t> resources;  // device: 1
+  std::map<std::string, std::string> labels;  // gpu.model: H100
+  uint32_t timeout_no_progress_ms = 0;
 };
 
 struct Budget {              // 0 = no limit
@@ -74,6 +105,15 @@ struct Prepared {
   Value build;  // map: flags, libraries; as compile reads it
 };
 
+// A search: where candidates come from and when it ends. The run's own stands in Plan itself.
+struct Search {
+  Budget budget;  // candidates and evaluations only; they count in the run's budget as well
+  StopRules stop;
+  uint32_t in_flight = 8;
+  std::vector<Share> shares;
+  std::optional<uint16_t> select;
+};
+
 struct Plan {
   std::string workflow;  // name
   std::string task;
@@ -85,12 +125,22 @@ struct Plan {
   std::vector<Step> steps;  // in the order of the file
   std::vector<Share> shares;
   std::optional<uint16_t> select;
+  std::vector<Search> nested;
+  // Candidates come from outside (CandidatesGiven), not from propose steps.
+  bool given = false;
+  // Two candidates whose compiled code is the same are one: the later is a duplicate.
+  bool one_binary_once = false;
+  uint64_t candidate_timeout_ms = 0;  // from birth to end, run time; 0: none
   std::vector<Prepared> prepared;
   BlobRef context;  // bundle of files for workers
 
   // Index of the step called `id`, if there is one.
   std::optional<uint16_t> Find(std::string_view id) const;
 };
+
+// By step: the foreach step whose branches it runs in (itself for the foreach), or UINT16_MAX.
+// kInvalid: a foreach inside the branches of another, or a step behind two of them.
+Result<std::vector<uint16_t>> RegionsOf(const Plan&);
 
 Value ToValue(const Plan&);
 Result<Plan> PlanFrom(const Value&);

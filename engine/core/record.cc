@@ -28,6 +28,7 @@ Value OutcomeRecord(const StepOutcome& o) {
   if (o.usage.tokens_in > 0) v.Set("tokens_in", o.usage.tokens_in);
   if (o.usage.tokens_out > 0) v.Set("tokens_out", o.usage.tokens_out);
   if (!o.worker.empty()) v.Set("worker", o.worker);
+  for (const std::string& what : o.evidence) v.Set("evidence").Append(what);
   if (!o.blobs.empty()) {
     Value blobs;
     for (const auto& [name, ref] : o.blobs) blobs.Set(name, ref.sha256);
@@ -80,12 +81,14 @@ Value RunCore::CandidateRecord(Subject subject) const {
   Value steps;
   for (size_t s = 0; s < c.steps.size(); ++s) {
     if (c.steps[s].state != StepOutcome::State::kWaiting)
-      steps.Set(plan_.steps[s].id, OutcomeRecord(c.steps[s]));
+      steps.Set(plan_.steps[s].id + (region_[s] == kNone ? "" : "[0]"), OutcomeRecord(c.steps[s]));
   }
+  for (const auto& [where, outcome] : c.branches)
+    steps.Set(plan_.steps[where.first].id + "[" + std::to_string(where.second) + "]",
+              OutcomeRecord(outcome));
   for (const auto& [key, outcome] : claims_) {
     if (key.subject == subject)
-      steps.Set(plan_.steps[key.step].id + "[" + std::to_string(key.index) + "]",
-                OutcomeRecord(outcome));
+      steps.Set(plan_.steps[key.step].id + IndexText(key.index), OutcomeRecord(outcome));
   }
   if (!steps.IsNull()) v.Set("steps", std::move(steps));
   return v;
@@ -102,7 +105,7 @@ Value RunCore::RunRecord() const {
   v.Set("run_time_ms", now_ms_);
   v.Set("candidates", static_cast<int64_t>(candidates_.size()));
   v.Set("evaluated", evaluated_);
-  v.Set("active", active_);
+  v.Set("active", static_cast<int64_t>(active_numbers_.size()));
   v.Set("in_flight", in_flight_);
   if (paused_) v.Set("paused", true);
   if (!strongest_.empty()) v.Set("baseline", strongest_);
@@ -116,6 +119,9 @@ Value RunCore::RunRecord() const {
     v.Set("stopped_by", ended_->stopped_by);
     if (!ended_->message.empty()) v.Set("message", ended_->message);
   }
+  if (reserved_tokens_ > 0) v.Set("reserved_tokens", reserved_tokens_);
+  if (reserved_usd_ > 0) v.Set("reserved_usd", reserved_usd_);
+  if (!dead_.empty()) v.Set("dead_letters", static_cast<int64_t>(dead_.size()));
   Value disabled;
   for (const auto& [step, reason] : disabled_) disabled.Set(step, reason);
   if (!disabled.IsNull()) v.Set("disabled", std::move(disabled));

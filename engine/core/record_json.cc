@@ -59,6 +59,15 @@ void AppendOutcome(const StepOutcome& o, std::string* out) {
   }
   if (o.cached) *object.Key("cached") += "true";
   if (o.deaths > 0) object.Count("deaths", o.deaths);
+  if (!o.evidence.empty()) {
+    std::string* list = object.Key("evidence");
+    list->push_back('[');
+    for (size_t i = 0; i < o.evidence.size(); ++i) {
+      if (i > 0) list->push_back(',');
+      AppendJsonString(o.evidence[i], list);
+    }
+    list->push_back(']');
+  }
   object.Some("facts", o.facts);
   if (o.failures > 0) object.Count("failures", o.failures);
   object.Some("message", o.message);
@@ -83,6 +92,7 @@ std::string CandidateRecordJson(const RunCore& core, Subject subject) {
   const Candidate& c = subject.kind == SubjectKind::kPrepared
                            ? core.prepared()[subject.number - 1].record
                            : core.candidates()[subject.number - 1];
+  if (!c.widths.empty()) return ToJson(core.CandidateRecord(subject));
   std::string text;
   text.reserve(1024);
   ObjectWriter object(&text);

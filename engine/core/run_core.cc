@@ -2,6 +2,7 @@
 #include "engine/core/run_core.h"
 
 #include <algorithm>
+#include <charconv>
 
 #include "engine/core/random.h"
 
@@ -39,9 +40,11 @@ const char* Name(Phase phase) {
   return kNames[static_cast<size_t>(phase)];
 }
 
-RunCore::RunCore(std::string run, Mode mode) : run_(std::move(run)), mode_(mode) {}
+RunCore::RunCore(std::string run) : RunCore(std::move(run), Options()) {}
+RunCore::RunCore(std::string run, Options options) : run_(std::move(run)), options_(options) {}
 
 std::vector<Command> RunCore::Apply(const EventGroup& group) {
+  LetGoEnded();
   commands_.clear();
   now_ms_ = std::max(now_ms_, group.run_time_ms);
   group_last_seq_ = group.last_seq();
@@ -50,9 +53,10 @@ std::vector<Command> RunCore::Apply(const EventGroup& group) {
     std::visit([this](const auto& e) { On(e); }, event);
     ++current_seq_;
   }
-  last_seq_ = group_last_seq_;
-  if (phase_ == Phase::kSearching || phase_ == Phase::kDraining) DeriveSearch();
-  return std::move(commands_);
+  last_seq_ = current_seq_ = group_last_seq_;
+  Expire();
+  if (phase_ == Phase::kSearching || phase_ == Phase::kDraining) DeriveSearches();
+  return std::exchange(commands_, {});
 }
 
 Digest128 RunCore::DigestCommands(const std::vector<Command>& commands) {
@@ -62,32 +66,87 @@ Digest128 RunCore::DigestCommands(const std::vector<Command>& commands) {
 }
 
 std::optional<int64_t> RunCore::NextDeadline() const {
-  if (phase_ != Phase::kSearching || plan_.budget.wall_ms == 0) return std::nullopt;
-  return static_cast<int64_t>(plan_.budget.wall_ms);
+  std::optional<int64_t> next;
+  if (paused_) return next;
+  if (phase_ == Phase::kSearching && plan_.budget.wall_ms != 0)
+    next = static_cast<int64_t>(plan_.budget.wall_ms) + paused_ms_;
+  if (!deadlines_.empty() && (!next || deadlines_.begin()->first < *next))
+    next = deadlines_.begin()->first;
+  return next;
 }
 
 std::vector<StartAttempt> RunCore::OpenAttempts() const {
   std::vector<StartAttempt> open;
-  for (const auto& [key, unused] : open_) {
-    const StepOutcome* outcome = OutcomeOf(key);
+  const auto add = [&](const JobKey& key, const StepOutcome& outcome) {
+    if (outcome.state != StepOutcome::State::kOpen || StepOf(key).kind == StageKind::kWorkflow)
+      return;
     StartAttempt start;
     start.key = key;
-    start.attempt = outcome->attempt;
-    start.solitary = outcome->solitary;
+    start.attempt = outcome.attempt;
+    start.solitary = outcome.solitary;
     open.push_back(std::move(start));
+  };
+  const auto add_all = [&](const Candidate& c) {
+    for (size_t s = 0; s < c.steps.size(); ++s)
+      add({c.view.id, static_cast<uint16_t>(s), 0}, c.steps[s]);
+    for (const auto& [where, outcome] : c.branches)
+      add({c.view.id, where.first, where.second}, outcome);
+  };
+  for (const uint32_t number : active_numbers_) add_all(candidates_[number - 1]);
+  for (const uint32_t number : open_requests_) {
+    const ProposeRequest& request = requests_[number - 1];
+    add({{SubjectKind::kRequest, number}, request.step, 0}, request.outcome);
   }
+  for (const PreparedState& state : prepared_) add_all(state.record);
+  for (const auto& [key, outcome] : claims_) add(key, outcome);
+  std::sort(open.begin(), open.end(),
+            [](const StartAttempt& a, const StartAttempt& b) { return a.key < b.key; });
   return open;
 }
 
 uint32_t RunCore::OpenAttempt(const JobKey& key) const {
   const StepOutcome* outcome = OutcomeOf(key);
-  return outcome != nullptr && outcome->state == StepOutcome::State::kOpen ? outcome->attempt : 0;
+  return outcome != nullptr && outcome->state == StepOutcome::State::kOpen &&
+                 StepOf(key).kind != StageKind::kWorkflow
+             ? outcome->attempt
+             : 0;
 }
 
 bool RunCore::HasReported(const JobKey& key, uint32_t attempt) const {
-  const StepOutcome* outcome = OutcomeOf(key);
-  return (outcome != nullptr && attempt != 0 && outcome->reported == attempt) ||
-         spent_.contains({key, attempt});
+  if (attempt == 0 || key.subject.number == 0) return false;
+  if (const StepOutcome* outcome = OutcomeOf(key)) {
+    if (outcome->reported == attempt) return true;
+  } else if (key.subject.kind == SubjectKind::kCandidate && !key.claim() &&
+             key.subject.number <= gone_candidates_.size()) {
+    if (gone_candidates_[key.subject.number - 1].usual) return attempt == 1;
+    const auto unusual = unusual_.find(key.subject.number);
+    for (const GoneAttempt& gone : unusual->second) {
+      if (gone.step == key.step && gone.index == key.index && gone.reported == attempt) return true;
+    }
+  } else if (key.subject.kind == SubjectKind::kRequest &&
+             key.subject.number <= gone_requests_.size()) {
+    const GoneRequest& gone = gone_requests_[key.subject.number - 1];
+    if (gone.step == key.step && gone.reported == attempt) return true;
+  }
+  return spent_.contains({key, attempt});
+}
+
+bool RunCore::WasIssued(const JobKey& key, uint32_t attempt) const {
+  if (attempt == 0) return false;
+  if (const StepOutcome* outcome = OutcomeOf(key)) return attempt <= outcome->attempt;
+  const uint32_t n = key.subject.number;
+  if (key.subject.kind == SubjectKind::kRequest && n <= gone_requests_.size() && n != 0) {
+    const GoneRequest& gone = gone_requests_[n - 1];
+    return gone.step == key.step && attempt <= gone.attempt;
+  }
+  if (key.subject.kind != SubjectKind::kCandidate || n == 0 || n > gone_candidates_.size() ||
+      candidates_.Find(n) != nullptr || key.claim())
+    return false;
+  if (gone_candidates_[n - 1].usual) return attempt == 1;
+  for (const GoneAttempt& gone : unusual_.at(n)) {
+    if (gone.step == key.step && gone.index == key.index) return attempt <= gone.attempt;
+  }
+  return false;
 }
 
 std::vector<Subject> RunCore::TakeChanged() {
@@ -97,21 +156,31 @@ std::vector<Subject> RunCore::TakeChanged() {
 }
 
 void RunCore::Changed(Subject subject) {
-  if (mode_ == Mode::kDerive) changed_.push_back(subject);
+  if (options_.payloads) changed_.push_back(subject);
 }
 
 std::map<std::string, uint64_t> RunCore::refused() const {
   std::map<std::string, uint64_t> counts;
-  for (const Candidate& c : candidates_) {
-    if (c.ended && c.verdict != Verdict::kOk) ++counts[Name(c.verdict)];
+  for (size_t v = 0; v < verdicts_.size(); ++v) {
+    if (verdicts_[v] > 0 && static_cast<Verdict>(v) != Verdict::kOk)
+      counts[Name(static_cast<Verdict>(v))] = verdicts_[v];
   }
   return counts;
 }
 
 std::string RunCore::Label(const JobKey& key, uint32_t attempt) const {
-  std::string text = Name(key.subject) + "/" + plan_.steps[key.step].id;
-  if (key.index != 0) text += "[" + std::to_string(key.index) + "]";
-  return text + "#" + std::to_string(attempt);
+  char text[16];
+  text[0] = "crp"[static_cast<size_t>(key.subject.kind)];
+  std::string label(text, std::to_chars(text + 1, text + sizeof text, key.subject.number).ptr);
+  label.push_back('/');
+  label += plan_.steps[key.step].id;
+  if (key.claim())
+    label += IndexText(key.index);
+  else if (region_[key.step] != kNone)
+    label += "[" + std::to_string(key.index) + "]";
+  label.push_back('#');
+  label.append(text, std::to_chars(text, text + sizeof text, attempt).ptr);
+  return label;
 }
 
 void RunCore::On(const RunSubmitted& e) {
@@ -119,34 +188,14 @@ void RunCore::On(const RunSubmitted& e) {
   plan_ = e.plan;
   about_ = e.about;
   in_flight_ = plan_.in_flight;
-  const size_t n = plan_.steps.size();
-  exhausted_.assign(n, false);
-  outstanding_.assign(n, 0);
-  proposed_.assign(n, 0);
-  alive_.assign(n, 0);
-  given_up_.assign(n, 0);
-  path_.assign(n, std::vector<bool>(n, false));
-  for (size_t origin = 0; origin < n; ++origin) {
-    path_[origin][origin] = true;
-    for (bool grown = true; grown;) {
-      grown = false;
-      for (size_t s = 0; s < n; ++s) {
-        if (path_[origin][s]) continue;
-        for (const uint16_t need : plan_.steps[s].needs) {
-          if (path_[origin][need]) {
-            path_[origin][s] = true;
-            grown = true;
-            break;
-          }
-        }
-      }
-    }
-  }
+  LayOutGraph();
+  searches_[0] = NewSearch(0);
   BeginPreparing();
 }
 
 void RunCore::On(const JobReported& e) {
-  if (HasReported(e.key, e.attempt)) {  // the same result once more: its usage is counted already
+  // The same result once more, whose usage is counted already; or one of an attempt that never was.
+  if (HasReported(e.key, e.attempt) || !WasIssued(e.key, e.attempt)) {
     ++stale_;
     return;
   }
@@ -165,6 +214,8 @@ void RunCore::On(const JobReported& e) {
   outcome->worker = e.worker;
   for (const auto& [name, ref] : e.result.blobs) outcome->blobs[name] = ref;
   Changed(e.key.subject);
+  if (e.key.subject.kind == SubjectKind::kRequest)
+    Settle(requests_[e.key.subject.number - 1], /*answered=*/true);
   if (e.result.failure) {
     spent_.insert({e.key, e.attempt});
     const Failure& failure = *e.result.failure;
@@ -176,25 +227,25 @@ void RunCore::On(const JobReported& e) {
                e.key.subject.kind == SubjectKind::kRequest) {
       Disable(StepOf(e.key).id, failure.message);
     } else {
+      outcome->evidence.push_back(e.worker + ": " + failure.message);
       Retry(e.key, failure.message, /*counts=*/true);
     }
     return;
   }
-  open_.erase(e.key);
+  Close(*outcome, e.result.verdict == Verdict::kOk ? StepOutcome::State::kPassed
+                                                   : StepOutcome::State::kEnded);
   outcome->reported = e.attempt;
   outcome->verdict = e.result.verdict;
-  outcome->state =
-      e.result.verdict == Verdict::kOk ? StepOutcome::State::kPassed : StepOutcome::State::kEnded;
   outcome->message = e.result.message;
   outcome->facts = e.result.facts;
   outcome->usage = e.result.usage;
   outcome->cached = e.result.cached;
   outcome->seq = current_seq_;
   if (e.key.subject.kind == SubjectKind::kCandidate) {
-    if (e.key.index != 0)
+    if (e.key.claim())
       ClaimReported(e.key, e);
     else
-      CandidateReported(e.key.subject.number, e.key.step, e);
+      CandidateReported(e);
   } else if (e.key.subject.kind == SubjectKind::kRequest) {
     RequestReported(e.key.subject.number, e);
   } else {
@@ -209,6 +260,7 @@ void RunCore::On(const AttemptLost& e) {
     return;
   if (e.reason == AttemptLost::Reason::kWorkerDied && e.taken) {
     ++outcome->deaths;
+    outcome->evidence.push_back(e.detail + (e.alone ? " (it was its only job)" : ""));
     if (e.alone && outcome->solitary) {
       GiveUp(e.key, "its worker died " + std::to_string(outcome->deaths) +
                         " times, the last time alone: " + e.detail);
@@ -219,38 +271,27 @@ void RunCore::On(const AttemptLost& e) {
   Retry(e.key, e.detail, /*counts=*/false);
 }
 
+void RunCore::On(const OpenAttemptsLost& e) {
+  for (const StartAttempt& open : OpenAttempts()) {
+    const bool kept =
+        std::binary_search(e.kept.begin(), e.kept.end(), std::pair(open.key, open.attempt));
+    if (!kept && OpenAttempt(open.key) == open.attempt) Retry(open.key, e.detail, false);
+  }
+}
+
 void RunCore::On(const AttemptTimedOut& e) {
   StepOutcome* outcome = OutcomeOf(e.key);
   if (outcome == nullptr || outcome->state != StepOutcome::State::kOpen ||
       outcome->attempt != e.attempt)
     return;
   commands_.push_back(CancelAttempt{e.key, e.attempt});
-  Retry(e.key,
-        e.kind == AttemptTimedOut::Kind::kRunning ? "ran longer than the step's timeout"
-                                                  : "waited longer than the step's queued timeout",
-        /*counts=*/true);
-}
-
-void RunCore::On(const Signal& e) {
-  switch (e.kind) {
-    case Signal::Kind::kPause:
-      paused_ = true;
-      break;
-    case Signal::Kind::kResume:
-      paused_ = false;
-      break;
-    case Signal::Kind::kCancel:
-      if (phase_ != Phase::kEnded) Finish("cancelled", "cancelled", "cancelled by a signal");
-      break;
-    case Signal::Kind::kBudget:
-      if (e.data.Has("candidates"))
-        plan_.budget.candidates = static_cast<uint64_t>(e.data["candidates"].AsInt());
-      if (e.data.Has("evaluations"))
-        plan_.budget.evaluations = static_cast<uint64_t>(e.data["evaluations"].AsInt());
-      if (e.data.Has("wall_ms"))
-        plan_.budget.wall_ms = static_cast<uint64_t>(e.data["wall_ms"].AsInt());
-      break;
-  }
+  static constexpr const char* kWhy[] = {"waited longer than the step's queued timeout",
+                                         "ran longer than the step's timeout",
+                                         "gave no sign of progress for the step's no-progress "
+                                         "timeout"};
+  const char* why = kWhy[static_cast<size_t>(e.kind)];
+  outcome->evidence.emplace_back(why);
+  Retry(e.key, why, /*counts=*/true);
 }
 
 void RunCore::On(const StepDisabled& e) { Disable(e.step, e.reason); }
@@ -262,49 +303,76 @@ StepOutcome* RunCore::OutcomeOf(const JobKey& key) {
   if (key.step >= plan_.steps.size()) return nullptr;
   const uint32_t n = key.subject.number;
   if (n == 0) return nullptr;
-  if (key.index != 0) {
+  if (key.claim()) {
     const auto it = claims_.find(key);
     return it == claims_.end() ? nullptr : &it->second;
   }
   switch (key.subject.kind) {
-    case SubjectKind::kCandidate:
-      return n <= candidates_.size() ? &candidates_[n - 1].steps[key.step] : nullptr;
-    case SubjectKind::kRequest:
-      return n <= requests_.size() && requests_[n - 1].step == key.step ? &requests_[n - 1].outcome
-                                                                        : nullptr;
+    case SubjectKind::kCandidate: {
+      Candidate* c = candidates_.Find(n);
+      if (c == nullptr) return nullptr;
+      if (key.index == 0) return &c->steps[key.step];
+      const auto it = c->branches.find({key.step, key.index});
+      return it == c->branches.end() ? nullptr : &it->second;
+    }
+    case SubjectKind::kRequest: {
+      ProposeRequest* request = requests_.Find(n);
+      return request != nullptr && request->step == key.step && key.index == 0 ? &request->outcome
+                                                                               : nullptr;
+    }
     case SubjectKind::kPrepared:
-      return n <= prepared_.size() ? &prepared_[n - 1].record.steps[key.step] : nullptr;
+      return n <= prepared_.size() && key.index == 0 ? &prepared_[n - 1].record.steps[key.step]
+                                                     : nullptr;
   }
   return nullptr;
 }
 
 void RunCore::Start(const JobKey& key, StepOutcome& outcome, int64_t not_before_ms) {
   ++outcome.attempt;
+  if (outcome.state != StepOutcome::State::kOpen) ++open_count_;
   outcome.state = StepOutcome::State::kOpen;
-  open_[key] = true;
   Changed(key.subject);
+  if (key.subject.kind == SubjectKind::kRequest) {
+    open_requests_.insert(key.subject.number);
+    Reserve(requests_[key.subject.number - 1]);
+  }
   StartAttempt start;
   start.key = key;
   start.attempt = outcome.attempt;
   start.not_before_ms = not_before_ms;
   start.solitary = outcome.solitary;
-  if (mode_ == Mode::kDerive) start.payload = PayloadOf(key, outcome);
+  if (options_.payloads) start.payload = PayloadOf(key, outcome);
   commands_.push_back(std::move(start));
+}
+
+// An attempt is no longer open.
+void RunCore::Close(StepOutcome& outcome, StepOutcome::State state) {
+  if (outcome.state == StepOutcome::State::kOpen) --open_count_;
+  outcome.state = state;
 }
 
 // Ends an open attempt without a result.
 void RunCore::Withdraw(const JobKey& key, StepOutcome& outcome) {
   if (outcome.state != StepOutcome::State::kOpen) return;
-  outcome.state = StepOutcome::State::kEnded;
+  Close(outcome, StepOutcome::State::kEnded);
   outcome.verdict = Verdict::kCancelled;
   outcome.seq = current_seq_;
-  open_.erase(key);
-  commands_.push_back(CancelAttempt{key, outcome.attempt});
+  if (StepOf(key).kind == StageKind::kWorkflow)
+    CancelNested(key);
+  else
+    commands_.push_back(CancelAttempt{key, outcome.attempt});
+  if (key.subject.kind == SubjectKind::kRequest) {
+    Settle(requests_[key.subject.number - 1], /*answered=*/false);
+    open_requests_.erase(key.subject.number);
+    requests_to_let_go_.push_back(key.subject.number);
+  }
 }
 
 void RunCore::Retry(const JobKey& key, const std::string& why, bool counts) {
   StepOutcome& outcome = *OutcomeOf(key);
   outcome.message = why;
+  if (key.subject.kind == SubjectKind::kRequest)
+    Settle(requests_[key.subject.number - 1], /*answered=*/false);
   const RetryPolicy& policy = StepOf(key).retry;
   int64_t not_before = 0;
   if (counts) {
@@ -325,25 +393,28 @@ void RunCore::Retry(const JobKey& key, const std::string& why, bool counts) {
 
 void RunCore::GiveUp(const JobKey& key, const std::string& why) {
   StepOutcome& outcome = *OutcomeOf(key);
-  outcome.state = StepOutcome::State::kEnded;
+  Close(outcome, StepOutcome::State::kEnded);
   outcome.verdict = Verdict::kPoison;
   outcome.message = why;
   outcome.seq = current_seq_;
-  open_.erase(key);
+  dead_.push_back({key, outcome.attempt, why, outcome.evidence, current_seq_});
   Changed(key.subject);
   const std::string where = Label(key, outcome.attempt) + ": ";
   if (key.subject.kind == SubjectKind::kPrepared) {
     Finish("failed", "failed", where + why);
   } else if (key.subject.kind == SubjectKind::kRequest) {
     ProposeRequest& request = requests_[key.subject.number - 1];
+    open_requests_.erase(key.subject.number);
+    requests_to_let_go_.push_back(key.subject.number);
     if (request.select) {
       Finish("failed", "failed", where + why);
       return;
     }
     EndRequest(request);
-    if (++given_up_[key.step] >= 3)
+    SearchState& search = searches_.at(request.search);
+    if (++search.given_up[key.step] >= 3)
       Disable(StepOf(key).id, "three requests in a row came to nothing: " + why);
-  } else if (key.index != 0) {
+  } else if (key.claim()) {
     JobReported report;
     report.key = key;
     report.attempt = outcome.attempt;
@@ -351,23 +422,36 @@ void RunCore::GiveUp(const JobKey& key, const std::string& why) {
     report.result.message = why;
     ClaimReported(key, report);
   } else {
-    End(candidates_[key.subject.number - 1], Verdict::kPoison, why, StepOf(key).id);
+    JobReported report;
+    report.key = key;
+    report.attempt = outcome.attempt;
+    report.result.verdict = Verdict::kPoison;
+    report.result.message = why;
+    CandidateReported(report);
   }
 }
 
 void RunCore::Finish(const std::string& status, const std::string& stopped_by,
                      const std::string& message) {
   if (phase_ == Phase::kEnded) return;
-  for (Candidate& c : candidates_) {
-    if (!c.ended) End(c, Verdict::kCancelled, "the run ended", "");
-  }
+  while (!active_numbers_.empty())
+    End(candidates_[*active_numbers_.begin() - 1], Verdict::kCancelled, "the run ended", "");
   // Whatever is still open belongs to requests, prepared things or claims.
-  std::vector<JobKey> rest;
-  for (const auto& [key, unused] : open_) rest.push_back(key);
-  for (const JobKey& key : rest) Withdraw(key, *OutcomeOf(key));
+  for (const StartAttempt& open : OpenAttempts()) Withdraw(open.key, *OutcomeOf(open.key));
   phase_ = Phase::kEnded;
   ended_ = RunEnded{status, stopped_by, message, claim_.IsNull() && best_ ? best_->facts : claim_};
   commands_.push_back(*ended_);
+}
+
+// Ends the candidates whose time is over. Deadlines are of run time, so that this is a fold, too.
+void RunCore::Expire() {
+  while (!paused_ && !deadlines_.empty() && deadlines_.begin()->first <= now_ms_) {
+    Candidate& c = candidates_[deadlines_.begin()->second - 1];
+    End(c, Verdict::kTimeout,
+        "it was not done " + std::to_string(plan_.candidate_timeout_ms) +
+            " ms after its birth, the candidate's time-out",
+        "");
+  }
 }
 
 }  // namespace kev

@@ -8,8 +8,10 @@
 #ifndef KEV_ENGINE_CORE_RUN_CORE_H_
 #define KEV_ENGINE_CORE_RUN_CORE_H_
 
+#include <array>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -21,19 +23,20 @@
 #include "engine/core/digest.h"
 #include "engine/core/event.h"
 #include "engine/core/job.h"
+#include "engine/core/kept.h"
 #include "engine/core/plan.h"
 
 namespace kev {
 
 // Raise when the same events would give other commands.
-inline constexpr uint32_t kDecisionVersion = 1;
+inline constexpr uint32_t kDecisionVersion = 2;
 
 struct StartAttempt {
   JobKey key;
   uint32_t attempt = 1;
   int64_t not_before_ms = 0;  // run time
   bool solitary = false;      // must be the only job on its worker
-  std::string payload;        // canonical bytes of ToValue(Job); empty in fold mode
+  std::string payload;        // canonical bytes of the Job; empty without payloads
 };
 struct CancelAttempt {
   JobKey key;
@@ -42,7 +45,7 @@ struct CancelAttempt {
 struct RunEnded {
   std::string status;      // done, failed, cancelled
   std::string stopped_by;  // candidates, evaluations, wall, plateau, speedup, space_exhausted,
-                           // cancelled, failed
+                           // device, tokens, usd, all_given, cancelled, failed
   std::string message;
   Value claim;  // what is said of the winner: part of the digest, so that a replay holds it too
 };
@@ -51,33 +54,41 @@ using Command = std::variant<StartAttempt, CancelAttempt, RunEnded>;
 // What became of one step for one candidate.
 struct StepOutcome {
   enum class State : uint8_t { kWaiting, kOpen, kPassed, kSkipped, kEnded } state = State::kWaiting;
+  bool solitary = false;
+  bool cached = false;
+  Verdict verdict = Verdict::kOk;
   uint32_t attempt = 0;   // current or last one
   uint32_t failures = 0;  // infrastructure failures so far
   uint32_t deaths = 0;    // workers that died with it
-  bool solitary = false;
-  Verdict verdict = Verdict::kOk;
+  uint32_t reported = 0;  // attempt whose verdict was taken; 0: none
+  uint64_t seq = 0;       // of the event that ended it
   std::string message;
   Value facts;
   Usage usage;
-  bool cached = false;
   std::map<std::string, BlobRef> blobs;
   std::string worker;
-  uint64_t seq = 0;       // of the event that ended it
-  uint32_t reported = 0;  // attempt whose verdict was taken; 0: none
+  std::vector<std::string> evidence;  // who died with it, and how
 };
 
 struct Candidate {
-  CandidateView view;  // facts inside it are kept in `steps`, view.facts stays null
+  CandidateView view;   // facts inside it are kept in `steps`, view.facts stays null
+  uint16_t origin = 0;  // step that proposed it; the number of steps when it was given
+  uint32_t search = 0;
   std::vector<Artefact> artefacts;
-  std::vector<StepOutcome> steps;  // by index into Plan::steps
+  std::vector<StepOutcome> steps;  // by index into Plan::steps; of a foreach, branch 0
+  // The other branches of foreach steps, by (step, branch), and how wide each foreach is.
+  std::map<std::pair<uint16_t, uint16_t>, StepOutcome> branches;
+  std::map<uint16_t, uint16_t> widths;
+  std::map<std::pair<uint16_t, uint16_t>, Verdict> broken;  // branches that a verdict ended
   bool ended = false;
+  bool evaluated = false;  // profile gave a result for it
   Verdict verdict = Verdict::kOk;
   std::string message;
   std::string ended_by;  // step that ended it, "" when it passed all
   std::string note;      // the proposer's
   uint64_t born_seq = 0;
   uint64_t ended_seq = 0;
-  bool evaluated = false;  // profile gave a result for it
+  int64_t born_ms = 0;
 };
 
 struct PreparedState {
@@ -90,7 +101,9 @@ struct PreparedState {
 struct ProposeRequest {
   Request request;
   uint16_t step = 0;
+  uint32_t search = 0;
   bool select = false;  // it is select's own job
+  bool reserved = false;
   StepOutcome outcome;
   std::vector<Subject> born;  // candidates that came of it
 };
@@ -102,31 +115,69 @@ struct Best {
   uint64_t seq = 0;
 };
 
+// A job that was given up: it killed its workers, or failed too often.
+struct DeadLetter {
+  JobKey key;
+  uint32_t attempt = 0;
+  std::string why;
+  std::vector<std::string> evidence;
+  uint64_t seq = 0;
+};
+
+// A search under way: the run's own (number 0), or one nested under a candidate.
+struct SearchState {
+  uint16_t spec = 0;                  // 0: Plan's own, else Plan::nested[spec - 1]
+  JobKey parent;                      // the job of a nested one
+  std::vector<bool> exhausted;        // these are by step
+  std::vector<uint64_t> outstanding;  // wished for, not yet born
+  std::vector<uint64_t> proposed;     // born in all
+  std::vector<uint64_t> alive;        // born, not ended
+  std::vector<uint32_t> given_up;     // requests in a row that came to nothing
+  bool select_open = false;
+  bool select_idle = false;  // select wished for nothing; ask again when something has changed
+  uint64_t born = 0;
+  uint64_t active = 0;
+  uint64_t evaluated = 0;
+  uint64_t since_best = 0;
+  std::optional<Best> best;
+};
+
 enum class Phase : uint8_t { kNew, kPreparing, kSearching, kDraining, kClaiming, kEnded };
 const char* Name(Phase phase);
 
 class RunCore {
  public:
-  enum class Mode {
-    kDerive,
-    kFold
-  };  // kFold leaves StartAttempt::payload empty (for stateful stages)
-  explicit RunCore(std::string run, Mode mode = Mode::kDerive);
+  struct Options {
+    bool payloads = true;  // false: StartAttempt::payload stays empty (stateful stages)
+    // Keep all of an ended candidate. The engine does not: of a million candidates it keeps what a
+    // decision can still need.
+    bool keep_ended = true;
+  };
+  explicit RunCore(std::string run);
+  RunCore(std::string run, Options options);
 
   // Folds one group and returns what is to be done. REQUIRES: group.first_seq == last_seq() + 1.
   std::vector<Command> Apply(const EventGroup& group);
   // Digest of commands, as it is logged with the group.
   static Digest128 DigestCommands(const std::vector<Command>& commands);
 
+  // The whole state as bytes, and a core that goes on from there as if it had folded the log. The
+  // form may change with kDecisionVersion. Errors: kCorrupt, kConflict (of another version).
+  std::string Snapshot() const;
+  static Result<std::unique_ptr<RunCore>> FromSnapshot(std::string_view bytes, Options options);
+
   // Run time at which something is due without any event (wall budget); nullopt: nothing is.
   std::optional<int64_t> NextDeadline() const;
   // Every attempt that was started and has not ended, in key order: what a restart may find out in
   // the world.
   std::vector<StartAttempt> OpenAttempts() const;
+  size_t open_attempts() const { return open_count_; }
   // Number of the job's open attempt; 0 when it has none.
   uint32_t OpenAttempt(const JobKey& key) const;
   // Whether this attempt's result is in the log.
   bool HasReported(const JobKey& key, uint32_t attempt) const;
+  // Whether the engine ever gave this attempt out: a result of any other is a lie.
+  bool WasIssued(const JobKey& key, uint32_t attempt) const;
   // Subjects whose record changed since the last call (for the projection), in order.
   std::vector<Subject> TakeChanged();
 
@@ -137,20 +188,26 @@ class RunCore {
   Phase phase() const { return phase_; }
   uint64_t last_seq() const { return last_seq_; }
   int64_t run_time_ms() const { return now_ms_; }
+  uint64_t epoch() const { return epoch_; }
   bool paused() const { return paused_; }
   uint32_t in_flight() const { return in_flight_; }
-  const std::vector<Candidate>& candidates() const { return candidates_; }   // c1 is [0]
-  const std::vector<PreparedState>& prepared() const { return prepared_; }   // p1 is [0]
-  const std::vector<ProposeRequest>& requests() const { return requests_; }  // r1 is [0]
+  const Kept<Candidate>& candidates() const { return candidates_; }         // c1 is [0]
+  const std::vector<PreparedState>& prepared() const { return prepared_; }  // p1 is [0]
+  const Kept<ProposeRequest>& requests() const { return requests_; }        // r1 is [0]
+  const std::set<uint32_t>& active_candidates() const { return active_numbers_; }
+  const std::map<uint32_t, SearchState>& searches() const { return searches_; }
   const std::optional<Best>& best() const { return best_; }
   // Fresh measurement of the winner after the search; null until there is one.
   const Value& claim() const { return claim_; }
   const std::optional<RunEnded>& ended() const { return ended_; }
   uint64_t evaluated() const { return evaluated_; }
-  uint64_t active() const { return active_; }       // candidates that have not ended
+  uint64_t active() const { return active_numbers_.size(); }  // candidates that have not ended
   std::map<std::string, uint64_t> refused() const;  // verdict -> ended candidates, without ok
   const Usage& usage() const { return usage_; }
+  int64_t reserved_tokens() const { return reserved_tokens_; }
+  double reserved_usd() const { return reserved_usd_; }
   uint64_t stale() const { return stale_; }
+  const std::vector<DeadLetter>& dead_letters() const { return dead_; }
   const std::map<std::string, std::string>& disabled() const {
     return disabled_;
   }  // step -> reason
@@ -158,17 +215,45 @@ class RunCore {
     return strongest_;
   }  // baseline that speed-ups are against; "" so far none
   std::string Label(const JobKey& key, uint32_t attempt) const;  // "c12/build#1"
+  // The job that a label or "c12/build" names.
+  std::optional<JobKey> JobNamed(std::string_view name) const;
+  // Why the job has not been started, or what it waits for inside the run; "" when it is with the
+  // placer.
+  std::string Explain(const JobKey& key) const;
+  // Why the run does not go on by itself; "" when it does.
+  std::string ExplainRun() const;
 
   // Projections for people and tools: plain maps.
   Value CandidateRecord(Subject subject) const;
   Value RunRecord() const;
 
  private:
-  void Absorb(const Event& event);
+  friend class SnapshotWriter;
+  friend class SnapshotReader;
+  struct GoneRequest {
+    uint16_t step = 0;
+    uint32_t attempt = 0;
+    uint32_t reported = 0;
+  };
+  struct GoneCandidate {
+    Digest128 source;
+    Verdict verdict = Verdict::kOk;
+    bool usual = true;  // every attempt was a first one and was reported; else see unusual_
+    uint16_t origin = 0;
+  };
+  struct GoneAttempt {
+    uint16_t step = 0;
+    uint16_t index = 0;
+    uint32_t attempt = 0;
+    uint32_t reported = 0;
+  };
+
   void On(const RunSubmitted&);
   void On(const JobReported&);
   void On(const AttemptLost&);
   void On(const AttemptTimedOut&);
+  void On(const OpenAttemptsLost&);
+  void On(const CandidatesGiven&);
   void On(const Signal&);
   void On(const StepDisabled&);
   void On(const InFlightSet&);
@@ -177,33 +262,67 @@ class RunCore {
 
   // run_core_prepare.cc: reference and baselines, before the search.
   void BeginPreparing();
+  void BeginSearch();
   void AdvancePrepared();
   void PreparedReported(uint32_t number, uint16_t step, const JobReported& event);
-  // run_core_candidates.cc: the way of one candidate through the graph.
-  void CandidateReported(uint32_t number, uint16_t step, const JobReported& event);
-  void Born(const Proposal& proposal, uint32_t request_number);
-  void Fire(Candidate& candidate);
-  bool Passes(const Candidate& candidate, const Step& step) const;
+  // run_core_candidates.cc: birth, verdict and end of a candidate, and `best`.
+  void CandidateReported(const JobReported& event);
+  Candidate& NewCandidate(const Proposal& proposal, uint16_t origin, uint32_t search);
+  void Born(const Proposal& proposal, ProposeRequest& request);
+  void Begin(Candidate& candidate);
   void End(Candidate& candidate, Verdict verdict, const std::string& message,
            const std::string& ended_by);
-  void ConsiderBest(Candidate& candidate, uint16_t step);
+  void ConsiderBest(Candidate& candidate, uint16_t step, const Value& facts);
+  void LetGoEnded();
+  void LetGo(Candidate& candidate);
+  // run_core_graph.cc: which steps fire, branches and joins.
+  void LayOutGraph();
+  void Fire(Candidate& candidate);
+  bool FireStep(Candidate& candidate, uint16_t step);
+  void Advance(Candidate& candidate, uint16_t step, uint16_t branch);
+  void EndByBranch(Candidate& candidate, uint16_t region);
+  bool NeedsMet(const Candidate& candidate, uint16_t step, uint16_t branch) const;
+  bool CanStillBeMet(const Candidate& candidate, uint16_t step, uint16_t region) const;
+  bool Passes(const Candidate& candidate, const Step& step, uint16_t branch) const;
+  void BreakBranch(Candidate& candidate, uint16_t region, uint16_t branch, Verdict verdict);
+  void Conclude(Candidate& candidate);
+  bool Joins(uint16_t step, uint16_t region) const;
+  uint16_t WidthOf(const Candidate& candidate, uint16_t step) const;
+  std::optional<size_t> FanOut(const Candidate& candidate, const Step& step) const;
+  Value ItemOf(const Candidate& candidate, uint16_t step, uint16_t branch) const;
+  StepOutcome& At(Candidate& candidate, uint16_t step, uint16_t branch);
+  const StepOutcome* Find(const Candidate& candidate, uint16_t step, uint16_t branch) const;
   // run_core_search.cc: what to ask select and propose for, and when to stop.
   void RequestReported(uint32_t number, const JobReported& event);
-  void TakeWishes(const JobReported& event);
+  void TakeWishes(SearchState& search, uint32_t id, const JobReported& event);
   void EndRequest(ProposeRequest& request);
   void Disable(const std::string& step, const std::string& reason);
-  void DeriveSearch();
+  void DeriveSearches();
+  void DeriveSearch(uint32_t id, SearchState& search);
+  const Budget& BudgetOf(const SearchState& s) const;
+  const StopRules& StopOf(const SearchState& s) const;
+  const std::vector<Share>& SharesOf(const SearchState& s) const;
+  std::optional<uint16_t> SelectOf(const SearchState& s) const;
+  std::vector<uint32_t> PlacesByStep(const SearchState& search, uint64_t places) const;
   bool MustStop();
   void StopSearch(const std::string& stopped_by, bool cancel_active);
+  SearchState NewSearch(uint16_t spec) const;
+  void BeginNested(Candidate& candidate, uint16_t step, uint16_t branch);
+  void EndNested(uint32_t id, const std::string& stopped_by);
+  void CancelNested(const JobKey& parent);
+  uint64_t Outstanding() const;
+  void Reserve(ProposeRequest& request);
+  void Settle(ProposeRequest& request, bool answered);
   void DeriveClaim();
   void ClaimReported(const JobKey& key, const JobReported& event);
-  std::vector<uint32_t> PlacesByStep(uint64_t places) const;
   // run_core.cc: attempts.
   void Finish(const std::string& status, const std::string& stopped_by, const std::string& message);
   void Start(const JobKey& key, StepOutcome& outcome, int64_t not_before_ms = 0);
   void Withdraw(const JobKey& key, StepOutcome& outcome);
+  void Close(StepOutcome& outcome, StepOutcome::State state);
   void Retry(const JobKey& key, const std::string& why, bool counts);
   void GiveUp(const JobKey& key, const std::string& why);
+  void Expire();
   StepOutcome* OutcomeOf(const JobKey& key);
   const StepOutcome* OutcomeOf(const JobKey& key) const {
     return const_cast<RunCore*>(this)->OutcomeOf(key);
@@ -211,9 +330,13 @@ class RunCore {
   const Step& StepOf(const JobKey& key) const { return plan_.steps[key.step]; }
   std::string PayloadOf(const JobKey& key, const StepOutcome& outcome) const;  // payload.cc
   void Changed(Subject subject);
+  // run_core_control.cc: signals and dead letters.
+  void ChangeBudget(const Value& limits);
+  void RetryDead(const JobKey& key);
+  void Reopen();
 
   std::string run_;
-  Mode mode_;
+  Options options_;
   Plan plan_;
   Value about_;
   Phase phase_ = Phase::kNew;
@@ -222,42 +345,63 @@ class RunCore {
   uint64_t current_seq_ = 0;
   int64_t now_ms_ = 0;
   bool paused_ = false;
+  int64_t paused_at_ms_ = 0;
+  int64_t paused_ms_ = 0;  // in all, before the present pause
   uint32_t in_flight_ = 0;
+  bool all_given_ = false;
   std::vector<Command> commands_;
 
-  std::vector<std::vector<bool>> path_;  // by origin step: steps on its candidates' path
-  std::vector<Candidate> candidates_;
+  // Laid out from the plan.
+  std::vector<std::vector<bool>> path_;  // by origin: steps on its candidates' path
+  std::vector<uint16_t> region_;         // by step: the foreach whose branches it runs in, or kNone
+  std::vector<std::vector<uint16_t>> followers_;  // by step: steps that need it
+  static constexpr uint16_t kNone = UINT16_MAX;
+
+  Kept<Candidate> candidates_;
+  Kept<ProposeRequest> requests_;
+  std::vector<GoneCandidate> gone_candidates_;  // by number; of those not let go without meaning
+  std::vector<GoneRequest> gone_requests_;
+  std::unordered_map<uint32_t, std::vector<GoneAttempt>> unusual_;  // never iterated
   std::vector<PreparedState> prepared_;
-  std::vector<ProposeRequest> requests_;
-  std::unordered_map<std::string, uint32_t>
-      by_source_;                // source digest -> candidate number; never iterated
-  std::map<JobKey, bool> open_;  // started and not ended
+  struct DigestHash {
+    size_t operator()(const Digest128& d) const { return d.lo; }
+  };
+  // Source and binary digest -> candidate number; never iterated.
+  std::unordered_map<Digest128, uint32_t, DigestHash> by_source_;
+  std::unordered_map<Digest128, uint32_t, DigestHash> by_binary_;
+  std::set<uint32_t> active_numbers_;
+  std::set<std::pair<int64_t, uint32_t>> deadlines_;  // of active candidates, when they have one
+  std::set<uint32_t> open_requests_;
+  std::vector<uint32_t> to_let_go_;
+  std::vector<uint32_t> requests_to_let_go_;
+  size_t open_count_ = 0;
   std::set<std::pair<JobKey, uint32_t>>
       spent_;  // reported attempts that gave no verdict: failed, or stale
-  std::map<JobKey, StepOutcome> claims_;  // index >= 1
-  std::vector<Best> confirmed_;           // every confirmed candidate
+  std::map<JobKey, StepOutcome> claims_;
+  std::vector<Best> confirmed_;  // the best of those that were confirmed, at most kConfirmedKept
   std::optional<Best> best_;
+  std::vector<DeadLetter> dead_;
   Value claim_;
   std::optional<RunEnded> ended_;
   std::string stopped_by_;
   std::map<std::string, std::string> disabled_;
-  std::vector<bool> exhausted_;
-  std::vector<uint64_t> outstanding_;  // by propose step: wished for, not yet born
-  std::vector<uint64_t> proposed_;     // by propose step: born in all
-  std::vector<uint64_t> alive_;        // by propose step: born, not ended
-  std::vector<uint32_t> given_up_;     // by propose step: requests in a row that came to nothing
+  std::map<uint32_t, SearchState> searches_;
+  uint32_t last_search_ = 0;
   std::vector<Subject> changed_;
   std::string strongest_;  // the baseline that speed-ups are against
   Value ranking_;          // of the baselines, as the calibration job gave it
-  bool select_open_ = false;
-  bool select_idle_ = false;  // select wished for nothing; ask again when something has changed
-  uint64_t active_ = 0;
   uint64_t evaluated_ = 0;
   uint64_t ended_count_ = 0;
-  uint64_t since_best_ = 0;
+  std::array<uint64_t, 13> verdicts_{};  // of ended candidates
   uint64_t stale_ = 0;
   uint64_t epoch_ = 0;
   Usage usage_;
+  int64_t reserved_tokens_ = 0;  // held back for answers that are under way
+  double reserved_usd_ = 0;
+  int64_t forfeited_tokens_ = 0;  // reserved for attempts that were lost: spent, as far as we know
+  double forfeited_usd_ = 0;
+  struct Fragments;  // payload.cc: what is the same in every payload of a step
+  mutable std::shared_ptr<Fragments> fragments_;
 };
 
 }  // namespace kev

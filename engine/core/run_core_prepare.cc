@@ -22,10 +22,7 @@ std::optional<uint16_t> FirstOf(const Plan& plan, StageKind kind, bool prefer_fi
 void RunCore::BeginPreparing() {
   phase_ = Phase::kPreparing;
   const auto compile = FirstOf(plan_, StageKind::kCompile);
-  if (!compile || plan_.prepared.empty()) {
-    phase_ = Phase::kSearching;
-    return;
-  }
+  if (!compile || plan_.prepared.empty()) return BeginSearch();
   for (const Prepared& spec : plan_.prepared) {
     PreparedState state;
     CandidateView& view = state.record.view;
@@ -121,7 +118,13 @@ void RunCore::AdvancePrepared() {
     Start({id, *profile, 0}, prepared_.back().record.steps[*profile]);
     return;
   }
+  BeginSearch();
+}
+
+void RunCore::BeginSearch() {
   phase_ = Phase::kSearching;
+  const std::vector<uint32_t> given(active_numbers_.begin(), active_numbers_.end());
+  for (const uint32_t number : given) Begin(candidates_[number - 1]);
 }
 
 }  // namespace kev

@@ -1,38 +1,76 @@
-// What to ask select and the propose steps for, when to stop, and the fresh measurement of the
-// winner at the end.
+// What to ask select and the propose steps for, and when a search stops: the run's own and those
+// nested under a candidate.
 #include <algorithm>
 
 #include "engine/core/run_core.h"
 
 namespace kev {
 
+SearchState RunCore::NewSearch(uint16_t spec) const {
+  SearchState search;
+  search.spec = spec;
+  const size_t n = plan_.steps.size();
+  search.exhausted.assign(n, false);
+  search.outstanding.assign(n, 0);
+  search.proposed.assign(n, 0);
+  search.alive.assign(n, 0);
+  search.given_up.assign(n, 0);
+  return search;
+}
+
+const Budget& RunCore::BudgetOf(const SearchState& s) const {
+  return s.spec == 0 ? plan_.budget : plan_.nested[s.spec - 1].budget;
+}
+const StopRules& RunCore::StopOf(const SearchState& s) const {
+  return s.spec == 0 ? plan_.stop : plan_.nested[s.spec - 1].stop;
+}
+const std::vector<Share>& RunCore::SharesOf(const SearchState& s) const {
+  return s.spec == 0 ? plan_.shares : plan_.nested[s.spec - 1].shares;
+}
+std::optional<uint16_t> RunCore::SelectOf(const SearchState& s) const {
+  return s.spec == 0 ? plan_.select : plan_.nested[s.spec - 1].select;
+}
+
+uint64_t RunCore::Outstanding() const {
+  uint64_t all = 0;
+  for (const auto& [id, search] : searches_) {
+    for (const uint64_t n : search.outstanding) all += n;
+  }
+  return all;
+}
+
 void RunCore::RequestReported(uint32_t number, const JobReported& event) {
   ProposeRequest& request = requests_[number - 1];
+  open_requests_.erase(number);
+  requests_to_let_go_.push_back(number);
+  const uint32_t id = request.search;
+  SearchState& search = searches_.at(id);
   if (request.select) {
-    select_open_ = false;
+    search.select_open = false;
     if (event.result.verdict != Verdict::kOk) {
       Finish("failed", "failed", Label(event.key, event.attempt) + ": " + event.result.message);
       return;
     }
-    TakeWishes(event);
+    TakeWishes(search, id, event);
     return;
   }
   EndRequest(request);
   const uint16_t step = event.key.step;
-  if (event.result.exhausted) exhausted_[step] = true;
+  if (event.result.exhausted) search.exhausted[step] = true;
   bool fresh = false;
   uint32_t taken = 0;
   for (const Proposal& proposal : event.result.proposals) {
     if (++taken > request.request.count) break;  // more than was wished for is not taken
     if (event.result.verdict != Verdict::kOk) break;
-    Born(proposal, number);
-    if (phase_ == Phase::kEnded) return;
+    Born(proposal, request);
+    // Its end can end the run, or the search it belongs to.
+    if (phase_ == Phase::kEnded || !searches_.contains(id)) return;
     fresh = fresh || candidates_.back().verdict != Verdict::kDuplicate;
   }
   // A step that brings nothing new, again and again, would be asked for ever.
   if (fresh) {
-    given_up_[step] = 0;
-  } else if (++given_up_[step] >= 10 && !exhausted_[step]) {
+    search.given_up[step] = 0;
+  } else if (++search.given_up[step] >= 10 && !search.exhausted[step]) {
     Disable(plan_.steps[step].id,
             "ten answers in a row brought nothing new" +
                 (event.result.message.empty() ? "" : ": " + event.result.message));
@@ -40,13 +78,13 @@ void RunCore::RequestReported(uint32_t number, const JobReported& event) {
 }
 
 // Turns select's wishes into propose jobs, cut to the places that are free.
-void RunCore::TakeWishes(const JobReported& event) {
+void RunCore::TakeWishes(SearchState& search, uint32_t id, const JobReported& event) {
   if (phase_ != Phase::kSearching) return;
   std::vector<uint32_t> places(plan_.steps.size(), 0);
   const Value& offered = requests_[event.key.subject.number - 1].request.hints;
   for (const auto& [step, count] : offered.AsMap()) {
     const auto index = plan_.Find(step);
-    if (index && !disabled_.contains(step) && !exhausted_[*index])
+    if (index && !disabled_.contains(step) && !search.exhausted[*index])
       places[*index] = static_cast<uint32_t>(count.AsInt());
   }
   bool wished = false;
@@ -56,70 +94,115 @@ void RunCore::TakeWishes(const JobReported& event) {
     uint32_t count = std::min(wish.count, places[*index]);
     places[*index] -= count;
     while (count > 0) {
-      ProposeRequest request;
+      ProposeRequest& request = requests_.emplace_back();
       request.request = wish;
       request.request.count = std::min(count, std::max(1u, plan_.steps[*index].batch));
+      if (id != 0 && wish.parents.empty()) request.request.parents = {search.parent.subject};
       request.step = *index;
+      request.search = id;
       count -= request.request.count;
-      outstanding_[*index] += request.request.count;
-      requests_.push_back(std::move(request));
+      search.outstanding[*index] += request.request.count;
       const JobKey key{{SubjectKind::kRequest, static_cast<uint32_t>(requests_.size())}, *index, 0};
-      Start(key, requests_.back().outcome);
+      Start(key, request.outcome);
       wished = true;
     }
   }
-  select_idle_ = !wished;
+  search.select_idle = !wished;
 }
 
 void RunCore::EndRequest(ProposeRequest& request) {
-  outstanding_[request.step] -=
-      std::min<uint64_t>(outstanding_[request.step], request.request.count);
-  select_idle_ = false;
+  const auto search = searches_.find(request.search);
+  if (search == searches_.end()) return;
+  uint64_t& outstanding = search->second.outstanding[request.step];
+  outstanding -= std::min<uint64_t>(outstanding, request.request.count);
+  search->second.select_idle = false;
+}
+
+// A request that may cost money holds back its upper bound until its answer is there. A lost
+// attempt keeps it: the model may have been paid.
+void RunCore::Reserve(ProposeRequest& request) {
+  const Step& step = plan_.steps[request.step];
+  if (request.select || request.reserved || (step.reserve_tokens == 0 && step.reserve_usd == 0))
+    return;
+  request.reserved = true;
+  reserved_tokens_ += step.reserve_tokens * request.request.count;
+  reserved_usd_ += step.reserve_usd * request.request.count;
+}
+
+void RunCore::Settle(ProposeRequest& request, bool answered) {
+  if (!request.reserved) return;
+  request.reserved = false;
+  const Step& step = plan_.steps[request.step];
+  const int64_t tokens = step.reserve_tokens * request.request.count;
+  const double usd = step.reserve_usd * request.request.count;
+  reserved_tokens_ -= tokens;
+  reserved_usd_ -= usd;
+  if (answered) return;
+  forfeited_tokens_ += tokens;
+  forfeited_usd_ += usd;
 }
 
 void RunCore::Disable(const std::string& step, const std::string& reason) {
   const auto index = plan_.Find(step);
   if (!index || disabled_.contains(step)) return;
   disabled_[step] = reason;
-  select_idle_ = false;
-  if (plan_.select == index) {  // nothing else can say what to try next
+  for (auto& [id, search] : searches_) search.select_idle = false;
+  if (plan_.steps[*index].kind == StageKind::kSelect) {  // nothing else can say what to try next
     Finish("failed", "failed", "the select step " + step + " is disabled: " + reason);
     return;
   }
-  for (size_t i = 0; i < requests_.size(); ++i) {
-    ProposeRequest& request = requests_[i];
+  const std::vector<uint32_t> open(open_requests_.begin(), open_requests_.end());
+  for (const uint32_t number : open) {
+    ProposeRequest& request = requests_[number - 1];
     if (request.step != *index || request.outcome.state != StepOutcome::State::kOpen) continue;
-    Withdraw({{SubjectKind::kRequest, static_cast<uint32_t>(i + 1)}, *index, 0}, request.outcome);
+    Withdraw({{SubjectKind::kRequest, number}, *index, 0}, request.outcome);
     EndRequest(request);
   }
 }
 
 // Free places of each propose step: `first` shares, then `in_flight` ones, then the rest evenly to
-// `fill`; what a disabled or exhausted step leaves goes to the others.
-std::vector<uint32_t> RunCore::PlacesByStep(uint64_t places) const {
+// `fill`; what a disabled or exhausted step leaves goes to the others, and no step gets more than
+// its budget of money and tokens can still pay for.
+std::vector<uint32_t> RunCore::PlacesByStep(const SearchState& search, uint64_t places) const {
   std::vector<uint32_t> by_step(plan_.steps.size(), 0);
   std::vector<uint16_t> fill;
   std::vector<uint16_t> others;
+  int64_t tokens = plan_.budget.tokens == 0
+                       ? INT64_MAX
+                       : static_cast<int64_t>(plan_.budget.tokens) - usage_.tokens_in -
+                             usage_.tokens_out - forfeited_tokens_ - reserved_tokens_;
+  double usd = plan_.budget.usd <= 0
+                   ? 1e300
+                   : plan_.budget.usd - usage_.usd - forfeited_usd_ - reserved_usd_;
   const auto give = [&](uint16_t step, uint64_t most) {
-    const uint64_t count = std::min(places, most);
+    const Step& spec = plan_.steps[step];
+    uint64_t count = std::min(places, most);
+    if (spec.reserve_tokens > 0)
+      count = std::min(count, static_cast<uint64_t>(std::max<int64_t>(0, tokens)) /
+                                  static_cast<uint64_t>(spec.reserve_tokens));
+    if (spec.reserve_usd > 0)
+      count = std::min(count,
+                       static_cast<uint64_t>(std::min(1e9, std::max(0.0, usd) / spec.reserve_usd)));
+    tokens -= spec.reserve_tokens * static_cast<int64_t>(count);
+    usd -= spec.reserve_usd * static_cast<double>(count);
     by_step[step] += static_cast<uint32_t>(count);
     places -= count;
   };
   const auto usable = [&](uint16_t step) {
-    return !exhausted_[step] && !disabled_.contains(plan_.steps[step].id);
+    return !search.exhausted[step] && !disabled_.contains(plan_.steps[step].id);
   };
-  for (const Share& share : plan_.shares) {
+  for (const Share& share : SharesOf(search)) {
     if (!usable(share.step) || share.kind != Share::Kind::kFirst) continue;
-    const uint64_t so_far = proposed_[share.step] + outstanding_[share.step];
+    const uint64_t so_far = search.proposed[share.step] + search.outstanding[share.step];
     give(share.step, share.amount > so_far ? share.amount - so_far : 0);
   }
-  for (const Share& share : plan_.shares) {
+  for (const Share& share : SharesOf(search)) {
     if (!usable(share.step) || share.kind != Share::Kind::kInFlight) continue;
-    const uint64_t now = alive_[share.step] + outstanding_[share.step];
+    const uint64_t now = search.alive[share.step] + search.outstanding[share.step];
     give(share.step, share.amount > now ? share.amount - now : 0);
     others.push_back(share.step);
   }
-  for (const Share& share : plan_.shares) {
+  for (const Share& share : SharesOf(search)) {
     if (usable(share.step) && share.kind == Share::Kind::kFill) fill.push_back(share.step);
   }
   if (fill.empty()) fill = others;  // nobody fills: the others may have more than their share
@@ -128,84 +211,188 @@ std::vector<uint32_t> RunCore::PlacesByStep(uint64_t places) const {
   return by_step;
 }
 
-// Whether a stop rule or a budget ends the search now; stops it if so.
+// Whether a stop rule or a budget ends the run's search now; stops it if so.
 bool RunCore::MustStop() {
   const Budget& budget = plan_.budget;
-  if (budget.wall_ms != 0 && now_ms_ >= static_cast<int64_t>(budget.wall_ms))
-    return StopSearch("wall", true), true;
-  if (budget.evaluations != 0 && evaluated_ >= budget.evaluations)
-    return StopSearch("evaluations", true), true;
-  if (budget.device_s > 0 && usage_.device_ms >= budget.device_s * 1000)
-    return StopSearch("device", true), true;
-  if (budget.tokens != 0 &&
-      static_cast<uint64_t>(usage_.tokens_in + usage_.tokens_out) >= budget.tokens) {
-    return StopSearch("tokens", true), true;
-  }
-  if (budget.usd > 0 && usage_.usd >= budget.usd) return StopSearch("usd", true), true;
-  if (plan_.stop.plateau != 0 && since_best_ >= plan_.stop.plateau)
-    return StopSearch("plateau", true), true;
+  const SearchState& search = searches_.at(0);
+  const auto stop = [&](const char* by) {
+    StopSearch(by, true);
+    return true;
+  };
+  if (budget.wall_ms != 0 && !paused_ &&
+      now_ms_ - paused_ms_ >= static_cast<int64_t>(budget.wall_ms))
+    return stop("wall");
+  if (budget.evaluations != 0 && evaluated_ >= budget.evaluations) return stop("evaluations");
+  if (budget.device_s > 0 && usage_.device_ms >= budget.device_s * 1000) return stop("device");
+  if (budget.tokens != 0 && static_cast<uint64_t>(usage_.tokens_in + usage_.tokens_out +
+                                                  forfeited_tokens_) >= budget.tokens)
+    return stop("tokens");
+  if (budget.usd > 0 && usage_.usd + forfeited_usd_ >= budget.usd) return stop("usd");
+  if (plan_.stop.plateau != 0 && search.since_best >= plan_.stop.plateau) return stop("plateau");
   if (plan_.stop.speedup > 0 && best_ &&
-      best_->facts["speedup_low"].AsDouble() >= plan_.stop.speedup) {
-    return StopSearch("speedup", true), true;
-  }
+      best_->facts["speedup_low"].AsDouble() >= plan_.stop.speedup)
+    return stop("speedup");
   return false;
 }
 
-void RunCore::DeriveSearch() {
+void RunCore::DeriveSearches() {
   if (phase_ == Phase::kSearching && !MustStop()) {
-    uint64_t outstanding = 0;
-    for (const uint64_t n : outstanding_) outstanding += n;
-    const bool idle = active_ == 0 && outstanding == 0 && !select_open_;
-    const uint64_t used = candidates_.size() + outstanding;
-    const uint64_t left = plan_.budget.candidates == 0     ? UINT64_MAX
-                          : plan_.budget.candidates > used ? plan_.budget.candidates - used
-                                                           : 0;
-    const uint64_t busy = active_ + outstanding;
-    const uint64_t places = std::min<uint64_t>(left, in_flight_ > busy ? in_flight_ - busy : 0);
-    const std::vector<uint32_t> by_step = PlacesByStep(places);
-    const bool any = std::any_of(by_step.begin(), by_step.end(), [](uint32_t n) { return n > 0; });
-    if (any && !select_open_ && !select_idle_ && !paused_ && plan_.select) {
-      ProposeRequest request;
-      request.select = true;
-      request.step = *plan_.select;
-      for (size_t s = 0; s < by_step.size(); ++s) {
-        if (by_step[s] > 0) request.request.hints.Set(plan_.steps[s].id, by_step[s]);
-      }
-      requests_.push_back(std::move(request));
-      select_open_ = true;
-      const JobKey key{
-          {SubjectKind::kRequest, static_cast<uint32_t>(requests_.size())}, *plan_.select, 0};
-      Start(key, requests_.back().outcome);
-    } else if (idle && left == 0) {
-      StopSearch("candidates", false);
-    } else if (idle && !paused_ && in_flight_ > 0 && (!any || select_idle_)) {
-      bool exhausted = false;
-      for (const Share& share : plan_.shares) exhausted = exhausted || exhausted_[share.step];
-      if (!exhausted && disabled_.size() == plan_.shares.size()) {
-        std::string why;
-        for (const auto& [step, reason] : disabled_)
-          why += (why.empty() ? "" : "; ") + step + ": " + reason;
-        Finish("failed", "failed", "no propose step is left: " + why);
-        return;
-      }
-      StopSearch("space_exhausted", false);
+    // By id, not by iterator: a search can end, and a new one begin, as this goes on.
+    for (auto it = searches_.begin(); it != searches_.end() && phase_ == Phase::kSearching;) {
+      const uint32_t id = it->first;
+      DeriveSearch(id, it->second);
+      it = searches_.upper_bound(id);
     }
   }
-  if (phase_ == Phase::kDraining && active_ == 0 && open_.empty()) DeriveClaim();
+  if (phase_ == Phase::kDraining && active_numbers_.empty() && open_count_ == 0) DeriveClaim();
+}
+
+void RunCore::DeriveSearch(uint32_t id, SearchState& search) {
+  uint64_t outstanding = 0;
+  for (const uint64_t n : search.outstanding) outstanding += n;
+  const bool idle = search.active == 0 && outstanding == 0 && !search.select_open;
+  if (id == 0 && plan_.given) {
+    if (all_given_ && idle) StopSearch("all_given", false);
+    return;
+  }
+  const Budget& budget = BudgetOf(search);
+  if (id != 0) {
+    const StopRules& stop = StopOf(search);
+    if (budget.evaluations != 0 && search.evaluated >= budget.evaluations)
+      return EndNested(id, "evaluations");
+    if (stop.plateau != 0 && search.since_best >= stop.plateau) return EndNested(id, "plateau");
+    if (stop.speedup > 0 && search.best &&
+        search.best->facts["speedup_low"].AsDouble() >= stop.speedup)
+      return EndNested(id, "speedup");
+  }
+  const auto left_of = [](uint64_t most, uint64_t used) {
+    return most == 0 ? UINT64_MAX : most > used ? most - used : 0;
+  };
+  // A nested search takes from the run's budget as well.
+  uint64_t left = left_of(plan_.budget.candidates, candidates_.size() + Outstanding());
+  if (id != 0) left = std::min(left, left_of(budget.candidates, search.born + outstanding));
+  const uint64_t busy = search.active + outstanding;
+  const uint64_t in_flight = id == 0 ? in_flight_ : plan_.nested[search.spec - 1].in_flight;
+  const uint64_t places = std::min<uint64_t>(left, in_flight > busy ? in_flight - busy : 0);
+  if (places == 0 && !idle) return;
+  const std::vector<uint32_t> by_step = PlacesByStep(search, places);
+  const bool any = std::any_of(by_step.begin(), by_step.end(), [](uint32_t n) { return n > 0; });
+  const std::optional<uint16_t> select = SelectOf(search);
+  if (any && !search.select_open && !search.select_idle && !paused_ && select) {
+    ProposeRequest& request = requests_.emplace_back();
+    request.select = true;
+    request.step = *select;
+    request.search = id;
+    for (size_t s = 0; s < by_step.size(); ++s) {
+      if (by_step[s] > 0) request.request.hints.Set(plan_.steps[s].id, by_step[s]);
+    }
+    search.select_open = true;
+    const JobKey key{{SubjectKind::kRequest, static_cast<uint32_t>(requests_.size())}, *select, 0};
+    Start(key, request.outcome);
+  } else if (idle && left == 0) {
+    if (id == 0)
+      StopSearch("candidates", false);
+    else
+      EndNested(id, "candidates");
+  } else if (idle && !paused_ && in_flight > 0 && (!any || search.select_idle)) {
+    bool exhausted = false;
+    bool unaffordable = false;
+    size_t disabled = 0;
+    const std::vector<Share>& shares = SharesOf(search);
+    for (const Share& share : shares) {
+      const Step& step = plan_.steps[share.step];
+      exhausted = exhausted || search.exhausted[share.step];
+      disabled += disabled_.contains(step.id) ? 1 : 0;
+      unaffordable = unaffordable || (!search.select_idle && !disabled_.contains(step.id) &&
+                                      (step.reserve_tokens > 0 || step.reserve_usd > 0));
+    }
+    if (id != 0) return EndNested(id, "space_exhausted");
+    if (!exhausted && disabled == shares.size()) {
+      std::string why;
+      for (const auto& [step, reason] : disabled_)
+        why += (why.empty() ? "" : "; ") + step + ": " + reason;
+      Finish("failed", "failed", "no propose step is left: " + why);
+      return;
+    }
+    StopSearch(!unaffordable              ? "space_exhausted"
+               : plan_.budget.tokens != 0 ? "tokens"
+                                          : "usd",
+               false);
+  }
 }
 
 void RunCore::StopSearch(const std::string& stopped_by, bool cancel_active) {
   phase_ = Phase::kDraining;
   stopped_by_ = stopped_by;
-  for (size_t i = 0; i < requests_.size(); ++i) {
-    Withdraw({{SubjectKind::kRequest, static_cast<uint32_t>(i + 1)}, requests_[i].step, 0},
-             requests_[i].outcome);
+  const std::vector<uint32_t> open(open_requests_.begin(), open_requests_.end());
+  for (const uint32_t number : open) {
+    ProposeRequest& request = requests_[number - 1];
+    Withdraw({{SubjectKind::kRequest, number}, request.step, 0}, request.outcome);
+    EndRequest(request);
   }
-  select_open_ = false;
+  for (auto& [id, search] : searches_) search.select_open = false;
   if (!cancel_active) return;
-  for (Candidate& c : candidates_) {
-    if (!c.ended) End(c, Verdict::kCancelled, "the search stopped: " + stopped_by, "");
+  while (!active_numbers_.empty()) {
+    End(candidates_[*active_numbers_.begin() - 1], Verdict::kCancelled,
+        "the search stopped: " + stopped_by, "");
   }
+}
+
+// A step that is a search of its own: it ends when that search does.
+void RunCore::BeginNested(Candidate& c, uint16_t step, uint16_t branch) {
+  StepOutcome& outcome = At(c, step, branch);
+  outcome.attempt = 1;
+  outcome.state = StepOutcome::State::kOpen;
+  ++open_count_;
+  SearchState search = NewSearch(plan_.steps[step].nested);
+  search.parent = {c.view.id, step, branch};
+  searches_[++last_search_] = std::move(search);
+  Changed(c.view.id);
+}
+
+void RunCore::EndNested(uint32_t id, const std::string& stopped_by) {
+  const SearchState search = searches_.at(id);
+  const JobKey parent = search.parent;
+  Value facts;
+  facts.Set("stopped_by", stopped_by);
+  facts.Set("candidates", search.born);
+  facts.Set("evaluated", search.evaluated);
+  if (search.best) {
+    facts.Set("best", Name(search.best->candidate));
+    for (const char* name : {"speedup", "speedup_low", "speedup_high"}) {
+      if (search.best->facts.Has(name)) facts.Set(name, search.best->facts[name]);
+    }
+  }
+  CancelNested(parent);
+  Candidate& c = candidates_[parent.subject.number - 1];
+  StepOutcome& outcome = At(c, parent.step, parent.index);
+  Close(outcome, StepOutcome::State::kPassed);
+  outcome.reported = 1;
+  outcome.facts = std::move(facts);
+  outcome.seq = current_seq_;
+  Changed(c.view.id);
+  Fire(c);
+}
+
+void RunCore::CancelNested(const JobKey& parent) {
+  const auto it = std::find_if(searches_.begin(), searches_.end(), [&](const auto& entry) {
+    return entry.first != 0 && entry.second.parent == parent;
+  });
+  if (it == searches_.end()) return;
+  const uint32_t id = it->first;
+  const std::vector<uint32_t> open(open_requests_.begin(), open_requests_.end());
+  for (const uint32_t number : open) {
+    ProposeRequest& request = requests_[number - 1];
+    if (request.search != id) continue;
+    Withdraw({{SubjectKind::kRequest, number}, request.step, 0}, request.outcome);
+  }
+  const std::vector<uint32_t> active(active_numbers_.begin(), active_numbers_.end());
+  for (const uint32_t number : active) {
+    Candidate* c = candidates_.Find(number);
+    if (c != nullptr && c->search == id)
+      End(*c, Verdict::kCancelled, "the search that it belonged to ended", "");
+  }
+  searches_.erase(id);
 }
 
 // The winner is measured once more with fresh samples: what is claimed was not used for choosing.
@@ -215,7 +402,8 @@ void RunCore::DeriveClaim() {
     Finish("done", stopped_by_, "");
     return;
   }
-  const JobKey key{best_->candidate, best_->step, static_cast<uint16_t>(claims_.size() + 1)};
+  const JobKey key{best_->candidate, best_->step,
+                   static_cast<uint16_t>(kFirstClaim + claims_.size())};
   Start(key, claims_[key]);
 }
 

@@ -1,11 +1,10 @@
 #include "engine/core/value.h"
 
-#include <bit>
 #include <charconv>
 #include <cmath>
-#include <cstring>
 
 #include "engine/core/json.h"
+#include "engine/core/packed.h"
 
 namespace kev {
 namespace {
@@ -14,58 +13,6 @@ const std::string kNoText;
 const Value::List kNoList;
 const Value::Map kNoMap;
 const Value kNull;
-
-void PutBigEndian(uint64_t value, int bytes, std::string* out) {
-  char buffer[8];
-  for (int i = 0; i < bytes; ++i) {
-    buffer[i] = static_cast<char>(value >> (8 * (bytes - 1 - i)));
-  }
-  out->append(buffer, static_cast<size_t>(bytes));
-}
-
-void PutTagged(uint8_t tag, uint64_t value, int bytes, std::string* out) {
-  out->push_back(static_cast<char>(tag));
-  PutBigEndian(value, bytes, out);
-}
-
-void PutInt(int64_t i, std::string* out) {
-  const auto u = static_cast<uint64_t>(i);
-  if (i >= 0) {
-    if (i < 128)
-      out->push_back(static_cast<char>(i));
-    else if (i <= 0xff)
-      PutTagged(0xcc, u, 1, out);
-    else if (i <= 0xffff)
-      PutTagged(0xcd, u, 2, out);
-    else if (i <= 0xffffffffLL)
-      PutTagged(0xce, u, 4, out);
-    else
-      PutTagged(0xcf, u, 8, out);
-  } else {
-    if (i >= -32)
-      out->push_back(static_cast<char>(i));
-    else if (i >= -128)
-      PutTagged(0xd0, u, 1, out);
-    else if (i >= -32768)
-      PutTagged(0xd1, u, 2, out);
-    else if (i >= -2147483648LL)
-      PutTagged(0xd2, u, 4, out);
-    else
-      PutTagged(0xd3, u, 8, out);
-  }
-}
-
-void PutString(std::string_view s, std::string* out) {
-  if (s.size() < 32)
-    out->push_back(static_cast<char>(0xa0 | s.size()));
-  else if (s.size() <= 0xff)
-    PutTagged(0xd9, s.size(), 1, out);
-  else if (s.size() <= 0xffff)
-    PutTagged(0xda, s.size(), 2, out);
-  else
-    PutTagged(0xdb, s.size(), 4, out);
-  out->append(s);
-}
 
 // Runs of plain characters are appended at once: records are mostly made of them.
 void PutJsonString(std::string_view s, std::string* out) {
@@ -214,44 +161,26 @@ void Value::Append(Value value) {
 }
 
 void EncodeCanonical(const Value& value, std::string* out) {
+  PackedWriter writer(out);
   if (value.IsNull()) {
-    out->push_back(static_cast<char>(0xc0));
+    writer.Null();
   } else if (value.IsBool()) {
-    out->push_back(static_cast<char>(value.AsBool() ? 0xc3 : 0xc2));
+    writer.Bool(value.AsBool());
   } else if (value.IsInt()) {
-    PutInt(value.AsInt(), out);
+    writer.Int(value.AsInt());
   } else if (value.IsDouble()) {
-    PutTagged(0xcb, std::bit_cast<uint64_t>(value.AsDouble()), 8, out);
+    writer.Double(value.AsDouble());
   } else if (value.IsString()) {
-    PutString(value.AsString(), out);
+    writer.Text(value.AsString());
   } else if (value.IsBytes()) {
-    const std::string& bytes = value.AsBytes();
-    if (bytes.size() <= 0xff)
-      PutTagged(0xc4, bytes.size(), 1, out);
-    else if (bytes.size() <= 0xffff)
-      PutTagged(0xc5, bytes.size(), 2, out);
-    else
-      PutTagged(0xc6, bytes.size(), 4, out);
-    *out += bytes;
+    writer.Bytes(value.AsBytes());
   } else if (value.IsList()) {
-    const auto& list = value.AsList();
-    if (list.size() < 16)
-      out->push_back(static_cast<char>(0x90 | list.size()));
-    else if (list.size() <= 0xffff)
-      PutTagged(0xdc, list.size(), 2, out);
-    else
-      PutTagged(0xdd, list.size(), 4, out);
-    for (const Value& item : list) EncodeCanonical(item, out);
+    writer.List(value.AsList().size());
+    for (const Value& item : value.AsList()) EncodeCanonical(item, out);
   } else {
-    const auto& map = value.AsMap();
-    if (map.size() < 16)
-      out->push_back(static_cast<char>(0x80 | map.size()));
-    else if (map.size() <= 0xffff)
-      PutTagged(0xde, map.size(), 2, out);
-    else
-      PutTagged(0xdf, map.size(), 4, out);
-    for (const auto& [key, item] : map) {
-      PutString(key, out);
+    writer.Map(value.AsMap().size());
+    for (const auto& [key, item] : value.AsMap()) {
+      writer.Text(key);
       EncodeCanonical(item, out);
     }
   }
@@ -275,7 +204,7 @@ void AppendToMap(std::string_view key, const Value& value, std::string* map_byte
     (*map_bytes)[1] = static_cast<char>(count >> 8);
     (*map_bytes)[2] = static_cast<char>(count & 0xff);
   }
-  PutString(key, map_bytes);
+  PackedWriter(map_bytes).Text(key);
   EncodeCanonical(value, map_bytes);
 }
 

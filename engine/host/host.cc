@@ -142,7 +142,8 @@ void Host::On(SessionId session, ResultMessage& message) {
   ack.stale = CurrentAttempt(message.key) != message.attempt;
   const auto hello = sessions_.find(session);
   JobReported event{message.key, message.attempt, std::move(message.result),
-                    hello == sessions_.end() ? std::string() : hello->second.worker};
+                    hello == sessions_.end() ? std::string() : hello->second.worker,
+                    std::move(message.packed)};
   pending_.push_back(
       {std::move(event), std::make_pair(session, std::move(ack)), std::move(message.blobs)});
 }
@@ -209,11 +210,11 @@ bool Host::CommitGroups() {
     request.epoch = options_.epoch;
     request.expected_seq = group.first_seq - 1;
     request.last_seq = group.last_seq();
-    request.body = EncodeCanonical(ToValue(group));
+    Encode(group, &request.body);
     request.digest = group.digest.Hex();
     for (const Event& event : group.events) {
       if (!request.what.empty()) request.what += "; ";
-      request.what += Summary(event, &core_->plan());
+      AppendSummary(event, &core_->plan(), &request.what);
     }
     const std::vector<Subject> changed = core_->TakeChanged();
     if (options_.projections) {

@@ -80,9 +80,9 @@ struct ResultMessage {
   JobKey key;
   uint32_t attempt = 0;
   JobResult result;
-  std::string packed;  // the result's bytes as they came, for the log; decoded as `result`
   std::vector<std::pair<BlobRef, std::string>>
-      blobs;  // those that the result names and the store may lack
+      blobs;                // those that the result names and the store may lack
+  std::string packed = {};  // the result's bytes as they came, for the log; decoded as `result`
 };
 struct BlobWanted {
   std::string sha256;

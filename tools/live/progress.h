@@ -19,9 +19,9 @@ enum class OutputMode {
   kSilent,  // nothing
 };
 
-class Progress {
+class ProgressDisplay {
  public:
-  explicit Progress(OutputMode mode);
+  explicit ProgressDisplay(OutputMode mode);
   void Started(const std::string& run, const std::string& folder, const Plan& plan);
   // After each committed group.
   void Committed(const EventGroup& group, const RunCore& core);

@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include "tests/engine/support/canonical_reader.h"
 #include "tests/engine/support/plans.h"
 
 namespace kev {
@@ -29,7 +30,7 @@ std::vector<Event> OneOfEach() {
 
 TEST_CASE("every kind of event survives its form in the log") {
   for (const Event& event : OneOfEach()) {
-    const Result<Event> back = EventFrom(ToValue(event));
+    const Result<Event> back = EventFrom(testing::Packed(ToValue(event)));
     REQUIRE(back.ok());
     CHECK(back->index() == event.index());
     CHECK(ToJson(ToValue(*back)) == ToJson(ToValue(event)));
@@ -37,8 +38,8 @@ TEST_CASE("every kind of event survives its form in the log") {
 }
 
 TEST_CASE("the fields of a lost attempt are read back one by one") {
-  const auto back = EventFrom(
-      ToValue(Event(AttemptLost{kKey, 2, AttemptLost::Reason::kDrained, true, true, "BYE"})));
+  const auto back = EventFrom(testing::Packed(
+      ToValue(Event(AttemptLost{kKey, 2, AttemptLost::Reason::kDrained, true, true, "BYE"}))));
   REQUIRE(back.ok());
   const auto& lost = std::get<AttemptLost>(*back);
   CHECK(lost.key == kKey);
@@ -51,7 +52,7 @@ TEST_CASE("the fields of a lost attempt are read back one by one") {
 
 TEST_CASE("a group keeps its seq, its time and the order of its events") {
   EventGroup group{41, 1234, OneOfEach(), {}};
-  const Result<EventGroup> back = EventGroupFrom(ToValue(group));
+  const Result<EventGroup> back = EventGroupFrom(testing::Packed(ToValue(group)));
   REQUIRE(back.ok());
   CHECK(back->first_seq == 41);
   CHECK(back->last_seq() == 50);
@@ -74,16 +75,16 @@ TEST_CASE("malformed events and groups are errors") {
                            with("step", -1), with("step", 65536), with("index", 65536),
                            with("step", Value()), with("result", Value()), lost, signal}) {
     CAPTURE(ToJson(bad));
-    CHECK_FALSE(EventFrom(bad).ok());
+    CHECK_FALSE(EventFrom(testing::Packed(bad)).ok());
   }
   Value group = ToValue(EventGroup{1, 0, {TimePassed{}}, {}});
-  CHECK(EventGroupFrom(group).ok());
+  CHECK(EventGroupFrom(testing::Packed(group)).ok());
   Value no_events = group;
   no_events.Set("events", Value::List{});
-  CHECK_FALSE(EventGroupFrom(no_events).ok());
+  CHECK_FALSE(EventGroupFrom(testing::Packed(no_events)).ok());
   Value no_seq = group;
   no_seq.Set("seq", 0);
-  CHECK_FALSE(EventGroupFrom(no_seq).ok());
+  CHECK_FALSE(EventGroupFrom(testing::Packed(no_seq)).ok());
 }
 
 TEST_CASE("a summary says what happened to which attempt") {

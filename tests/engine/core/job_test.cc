@@ -4,6 +4,7 @@
 
 #include <functional>
 
+#include "tests/engine/support/canonical_reader.h"
 #include "tests/engine/support/plans.h"
 
 namespace kev {
@@ -70,7 +71,7 @@ JobResult FullResult() {
 
 TEST_CASE("every field of a job survives its form on the wire") {
   const Job job = FullJob();
-  const Result<Job> back = JobFrom(ToValue(job));
+  const Result<Job> back = JobFrom(testing::Packed(ToValue(job)));
   REQUIRE(back.ok());
   CHECK(ToJson(ToValue(*back)) == ToJson(ToValue(job)));
   // The form has every field: equal forms alone would also come of fields that both directions
@@ -107,7 +108,7 @@ TEST_CASE("every field of a job survives its form on the wire") {
 
 TEST_CASE("every field of a result survives its form in the log") {
   const JobResult result = FullResult();
-  const Result<JobResult> back = JobResultFrom(ToValue(result));
+  const Result<JobResult> back = JobResultFrom(testing::Packed(ToValue(result)));
   REQUIRE(back.ok());
   CHECK(ToJson(ToValue(*back)) == ToJson(ToValue(result)));
   CHECK(back->verdict == result.verdict);
@@ -134,11 +135,12 @@ TEST_CASE("every field of a result survives its form in the log") {
 }
 
 TEST_CASE("a failure and an empty result survive as well") {
-  const auto failed = JobResultFrom(ToValue(testing::Failed(FailureClass::kDiskFull, "no space")));
+  const auto failed =
+      JobResultFrom(testing::Packed(ToValue(testing::Failed(FailureClass::kDiskFull, "no space"))));
   REQUIRE(failed.ok());
   CHECK(failed->failure->failure == FailureClass::kDiskFull);
   CHECK(failed->failure->message == "no space");
-  const auto empty = JobResultFrom(ToValue(JobResult()));
+  const auto empty = JobResultFrom(testing::Packed(ToValue(JobResult())));
   REQUIRE(empty.ok());
   CHECK_FALSE(empty->failure);
   CHECK(empty->verdict == Verdict::kOk);
@@ -193,20 +195,23 @@ void EachDamage(const Value& whole, const std::function<void(const Value&)>& vis
 
 TEST_CASE("damaged jobs and results are errors or other values, never crashes") {
   size_t errors = 0;
-  EachDamage(ToValue(FullJob()), [&](const Value& v) { errors += !JobFrom(v).ok(); });
-  EachDamage(ToValue(FullResult()), [&](const Value& v) { errors += !JobResultFrom(v).ok(); });
+  EachDamage(ToValue(FullJob()),
+             [&](const Value& v) { errors += !JobFrom(testing::Packed(v)).ok(); });
+  EachDamage(ToValue(FullResult()),
+             [&](const Value& v) { errors += !JobResultFrom(testing::Packed(v)).ok(); });
   CHECK(errors > 50);
 }
 
 TEST_CASE("references to blobs must be a digest and a size") {
   const std::string sha(64, 'a');
-  CHECK(BlobRefFrom(Value::List{sha, 3}).ok());
-  CHECK(BlobRefFrom(Value::List{sha, "3"}).ok() == false);
-  CHECK(BlobRefFrom(Value::List{sha}).ok() == false);
-  CHECK(BlobRefFrom(Value::List{std::string(63, 'a'), 3}).ok() == false);
-  CHECK(BlobRefFrom(Value::List{std::string(64, 'A'), 3}).ok() == false);
-  CHECK(BlobRefFrom(Value::List{"../../" + std::string(58, 'a'), 3}).ok() == false);
-  CHECK(BlobRefFrom(Value(sha)).ok() == false);
+  CHECK(BlobRefFrom(testing::Packed(Value::List{sha, 3})).ok());
+  CHECK(BlobRefFrom(testing::Packed(Value::List{sha, "3"})).ok() == false);
+  CHECK(BlobRefFrom(testing::Packed(Value::List{sha})).ok() == false);
+  CHECK(BlobRefFrom(testing::Packed(Value::List{std::string(63, 'a'), 3})).ok() == false);
+  CHECK(BlobRefFrom(testing::Packed(Value::List{std::string(64, 'A'), 3})).ok() == false);
+  CHECK(BlobRefFrom(testing::Packed(Value::List{"../../" + std::string(58, 'a'), 3})).ok() ==
+        false);
+  CHECK(BlobRefFrom(testing::Packed(Value(sha))).ok() == false);
 }
 
 }  // namespace

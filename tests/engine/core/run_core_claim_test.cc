@@ -25,7 +25,7 @@ void PlayToClaim(DrivenRun& run) {
 TEST_CASE("the winner is measured once more and that measurement is the claim") {
   DrivenRun run(TwoCandidates());
   PlayToClaim(run);
-  REQUIRE(run.Labels() == std::vector<std::string>{"c2/confirm[1]#1"});
+  REQUIRE(run.Labels() == std::vector<std::string>{"c2/confirm[claim 1]#1"});
   CHECK(run.First("confirm").job.settings["claim"].AsBool());
   run.Answer("confirm", Measured(1.9));
   CHECK(run.ended() == "candidates");
@@ -41,7 +41,7 @@ TEST_CASE("when the winner does not stand, the next best is measured") {
   run.Answer("confirm", Verdicts(Verdict::kWrong, "held-out shape"));
   CHECK(run.candidate(2).verdict == Verdict::kWrong);
   CHECK(run.core().best()->candidate.number == 1);
-  REQUIRE(run.Labels() == std::vector<std::string>{"c1/confirm[2]#1"});
+  REQUIRE(run.Labels() == std::vector<std::string>{"c1/confirm[claim 2]#1"});
   run.Answer("confirm", Measured(1.4));
   CHECK(run.core().claim()["speedup"].AsDouble() == 1.4);
 }
@@ -60,7 +60,7 @@ TEST_CASE("a closing measurement that the machine lost is tried again") {
   DrivenRun run(TwoCandidates());
   PlayToClaim(run);
   run.Lose("confirm", AttemptLost::Reason::kWorkerDied, true, false);
-  CHECK(run.Labels() == std::vector<std::string>{"c2/confirm[1]#2"});
+  CHECK(run.Labels() == std::vector<std::string>{"c2/confirm[claim 1]#2"});
 }
 
 TEST_CASE("a closing measurement that cannot be had falls to the next best") {
@@ -70,7 +70,7 @@ TEST_CASE("a closing measurement that cannot be had falls to the next best") {
   PlayToClaim(run);
   run.Answer("confirm", Failed(FailureClass::kInfrastructure));
   CHECK(run.candidate(2).verdict == Verdict::kPoison);
-  CHECK(run.Labels() == std::vector<std::string>{"c1/confirm[2]#1"});
+  CHECK(run.Labels() == std::vector<std::string>{"c1/confirm[claim 2]#1"});
 }
 
 }  // namespace

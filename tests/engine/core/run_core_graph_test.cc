@@ -20,7 +20,7 @@ TEST_CASE(
     return GoodAnswer(job);
   });
   CHECK(labels == std::vector<std::string>{"r1/pick#1", "r2/tune#1", "c1/build#1", "c1/check#1",
-                                           "c1/confirm#1", "c1/confirm[1]#1"});
+                                           "c1/confirm#1", "c1/confirm[claim 1]#1"});
   CHECK(run.ended() == "candidates");
   CHECK(run.candidate(1).verdict == Verdict::kOk);
 }

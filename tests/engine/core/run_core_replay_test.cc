@@ -71,7 +71,7 @@ TEST_CASE("the record written straight as JSON is the record") {
 
 TEST_CASE("fold mode leaves payloads out and changes nothing else") {
   const DrivenRun live = Eventful(9);
-  RunCore fold("test", RunCore::Mode::kFold);
+  RunCore fold("test", RunCore::Options{.payloads = false, .keep_ended = true});
   for (const EventGroup& group : live.log()) {
     for (const Command& command : fold.Apply(group)) {
       if (const auto* start = std::get_if<StartAttempt>(&command)) REQUIRE(start->payload.empty());

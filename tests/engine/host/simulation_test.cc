@@ -108,7 +108,7 @@ class Simulation {
     std::set<Attempt> reported;
     std::set<JobKey> finished;
     for (const FakeStore::Entry& entry : rig_.store.log("run")) {
-      const EventGroup group = std::move(*EventGroupFrom(ReadCanonical(entry.body).value()));
+      const EventGroup group = std::move(*EventGroupFrom(PackedView(entry.body)));
       for (const Event& event : group.events) {
         if (const auto* report = std::get_if<JobReported>(&event)) {
           reported.insert({report->key, report->attempt});

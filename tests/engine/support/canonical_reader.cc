@@ -115,7 +115,7 @@ std::optional<Value> ReadCanonical(std::string_view bytes) {
 Job ReadJob(std::string_view payload) {
   const std::optional<Value> value = ReadCanonical(payload);
   if (!value) throw std::runtime_error("a payload is not canonical bytes");
-  Result<Job> job = JobFrom(*value);
+  Result<Job> job = JobFrom(PackedView(payload));
   if (!job) throw std::runtime_error(job.error().message);
   return std::move(*job);
 }

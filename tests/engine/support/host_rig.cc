@@ -40,7 +40,7 @@ RunCore HostRig::Refold() const {
   for (const FakeStore::Entry& entry : store.log("run")) {
     const auto value = ReadCanonical(entry.body);
     if (!value) throw std::runtime_error("a log entry cannot be read");
-    const Result<EventGroup> group = EventGroupFrom(*value);
+    const Result<EventGroup> group = EventGroupFrom(PackedView(entry.body));
     if (!group) throw std::runtime_error(group.error().message);
     if (RunCore::DigestCommands(folded.Apply(*group)).Hex() != entry.digest) {
       throw std::runtime_error("refolding seq " + std::to_string(entry.last_seq) +

@@ -18,7 +18,7 @@ class SmallSearch {
   enum Step : uint16_t { kTune, kWrite, kBuild, kScreen, kPick };
 
   explicit SmallSearch(uint32_t in_flight = 8, uint64_t seed = 7)
-      : core_("run-1", RunCore::Mode::kFold) {
+      : core_("run-1", RunCore::Options{.payloads = false, .keep_ended = true}) {
     auto step = [&](const char* id, const char* stage, StageKind kind,
                     std::vector<uint16_t> needs = {}) {
       kev::Step one;
