@@ -76,9 +76,11 @@ class Pipelined final : public RedisStore {
     return {};
   }
 
-  uint64_t Submit(Commit commit) override;
+  uint64_t Submit(std::shared_ptr<const Commit> commit) override;
   uint64_t ReadBlob(const std::string& sha256) override;
   uint64_t ReadLog(const std::string& run, uint64_t from_seq, uint64_t to_seq) override;
+  uint64_t ReadEnd(const std::string& run) override;
+  uint64_t Trim(const std::string& run, uint64_t seq) override;
   std::vector<Completion> Poll() override;
   int Descriptor() const override { return connection_.descriptor(); }
   bool WantsWrite() const override { return connection_.wants_write(); }
@@ -94,15 +96,15 @@ class Pipelined final : public RedisStore {
 
  private:
   struct Operation {
-    enum class Kind { kCommit, kBlob, kLog } kind = Kind::kCommit;
+    enum class Kind { kCommit, kBlob, kLog, kEnd, kTrim } kind = Kind::kCommit;
     Completion completion;
-    Commit commit;
+    std::shared_ptr<const Commit> commit;
     std::string run, sha256;
     uint64_t from = 0, to = 0;
     bool done = false;
     bool again = false;  // the server had forgotten the script
   };
-  enum class Role { kPutBlob, kCommit, kRead, kScript };
+  enum class Role { kPutBlob, kForget, kCommit, kRead, kScript };
   struct Expected {
     Role role;
     uint64_t ticket;
@@ -137,7 +139,22 @@ Pipelined::Operation& Pipelined::Begin(Operation::Kind kind) {
   return op;
 }
 
-uint64_t Pipelined::Submit(Commit commit) {
+uint64_t Pipelined::ReadEnd(const std::string& run) {
+  Operation& op = Begin(Operation::Kind::kEnd);
+  op.run = run;
+  Issue(op);
+  return op.completion.ticket;
+}
+
+uint64_t Pipelined::Trim(const std::string& run, uint64_t seq) {
+  Operation& op = Begin(Operation::Kind::kTrim);
+  op.run = run;
+  op.to = seq;
+  Issue(op);
+  return op.completion.ticket;
+}
+
+uint64_t Pipelined::Submit(std::shared_ptr<const Commit> commit) {
   Operation& op = Begin(Operation::Kind::kCommit);
   op.commit = std::move(commit);
   Issue(op);
@@ -173,17 +190,25 @@ void Pipelined::Issue(Operation& op) {
 }
 
 void Pipelined::IssueCommit(Operation& op) {
-  const Commit& c = op.commit;
+  const Commit& c = *op.commit;
   for (const auto& [ref, bytes] : c.blobs) {
     if (known_.contains(ref.sha256)) continue;
     const std::string key = BlobKey(ref.sha256);
     connection_.Append({"SET", key, bytes});
     expected_.push_back({Role::kPutBlob, op.completion.ticket, ref.sha256});
   }
+  if (!c.forget.empty()) {
+    std::vector<std::string> gone{"UNLINK"};
+    for (const std::string& key : c.forget) gone.push_back(Key(c.run, key));
+    const std::vector<std::string_view> command(gone.begin(), gone.end());
+    connection_.Append(command);
+    expected_.push_back({Role::kForget, op.completion.ticket, {}});
+  }
   std::vector<std::string> keys{Key(c.run, "epoch"), Key(c.run, "log")};
   std::deque<std::string> numbers{std::to_string(c.epoch), std::to_string(c.expected_seq),
                                   std::to_string(c.last_seq)};
   for (const Projection& p : c.projections) keys.push_back(Key(c.run, p.key));
+  if (!c.snapshot.empty()) keys.push_back(Key(c.run, "snap"));
   const std::string count = std::to_string(keys.size());
   std::vector<std::string_view> words{"EVALSHA", script_, count};
   words.insert(words.end(), keys.begin(), keys.end());
@@ -195,6 +220,10 @@ void Pipelined::IssueCommit(Operation& op) {
       words.push_back(value);
     }
   }
+  if (!c.snapshot.empty()) {
+    words.push_back(numbers.emplace_back("4"));
+    words.insert(words.end(), {"seq", numbers[2], "state", c.snapshot});
+  }
   connection_.Append(words);
   expected_.push_back({Role::kCommit, op.completion.ticket, {}});
 }
@@ -203,6 +232,12 @@ void Pipelined::IssueRead(Operation& op) {
   if (op.kind == Operation::Kind::kBlob) {
     const std::string key = BlobKey(op.sha256);
     connection_.Append({"GET", key});
+  } else if (op.kind == Operation::Kind::kEnd) {
+    const std::string key = Key(op.run, "log");
+    connection_.Append({"XREVRANGE", key, "+", "-", "COUNT", "1"});
+  } else if (op.kind == Operation::Kind::kTrim) {
+    const std::string key = Key(op.run, "log"), first = std::to_string(op.to + 1);
+    connection_.Append({"XTRIM", key, "MINID", first});
   } else {
     const std::string key = Key(op.run, "log"), from = std::to_string(op.from),
                       to = std::to_string(op.to);
@@ -241,7 +276,7 @@ void Pipelined::Absorb(RedisReply reply) {
   const Expected expected = std::move(expected_.front());
   expected_.pop_front();
   const bool error = reply.kind == RedisReply::Kind::kError;
-  if (expected.role == Role::kScript) return;
+  if (expected.role == Role::kScript || expected.role == Role::kForget) return;
   Operation& op = At(expected.ticket);
   if (expected.role == Role::kPutBlob) {
     if (error) {
@@ -260,7 +295,7 @@ void Pipelined::Absorb(RedisReply reply) {
   }
   if (error) op.completion.status = ErrorOf(reply);
   op.done = true;
-  op.commit = {};
+  op.commit.reset();
 }
 
 void Pipelined::AbsorbRead(Operation& op, RedisReply& reply) {
@@ -278,10 +313,19 @@ void Pipelined::AbsorbRead(Operation& op, RedisReply& reply) {
     }
     return;
   }
+  if (op.kind == Operation::Kind::kTrim) return;
+  if (op.kind == Operation::Kind::kEnd && reply.list.empty()) {
+    op.completion.data = {"0", ""};
+    return;
+  }
   for (RedisReply& raw : reply.list) {
     Result<LogEntry> entry = EntryFrom(raw);
     if (!entry) {
       op.completion.status = entry.error();
+      return;
+    }
+    if (op.kind == Operation::Kind::kEnd) {
+      op.completion.data = {std::to_string(entry->last_seq), entry->digest};
       return;
     }
     op.from = entry->last_seq + 1;

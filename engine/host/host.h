@@ -1,123 +1,131 @@
-// Host: drives one run. It carries messages from the transport to the core as events, commits them
-// in groups, and lets the commands of a group leave only when the store has confirmed it. The loop
-// around it (who waits on descriptors and signals) is the caller's.
+// Host: drives runs. It carries messages from the transport to the cores as events, commits them in
+// groups, and lets the commands of a group leave only when the store has confirmed it. The loop
+// around it (who waits on descriptors and signals, who restarts the store) is the caller's.
 //
-// Threads: none of its own; one at a time. Errors: broken() says that the store refused or lost a
-// commit; nothing is dispatched from then on, and what was committed is safe.
+// Threads: none of its own; one at a time. Errors: store_lost() says that the store went away:
+// nothing is dispatched until Reconcile() has found out what it has; a run's broken() says that it
+// cannot go on here. What was committed is safe.
 #ifndef KEV_ENGINE_HOST_HOST_H_
 #define KEV_ENGINE_HOST_HOST_H_
 
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "engine/core/placer.h"
 #include "engine/core/run_core.h"
 #include "engine/host/clock.h"
+#include "engine/host/hosted_run.h"
 #include "engine/host/store.h"
 #include "engine/host/transport.h"
 
 namespace kev {
 
-struct HostOptions {
-  std::string run;
-  uint64_t epoch = 1;
-  int64_t run_time_ms = 0;  // of the last group in the log
-  Value secret;             // given to verify jobs only; never logged
-  size_t group_most = 256;  // events in one group
-  size_t commits_in_flight = 2;
-  bool projections = true;  // write candidate records beside the log
-};
-
 class Host {
  public:
-  Host(HostOptions options, RunCore* core, Transport* transport, Store* store, Clock* clock);
+  Host(Transport* transport, Store* store, Clock* clock);
+  ~Host();
 
-  // Queues an event that comes from outside the workers (submission, signals, …).
-  void Post(Event event);
-  // After a restart: every open attempt counts as lost, and is offered again.
-  void PostRestart(uint32_t decision_version);
+  // The core must outlive the run here. A core that has folded a log begins where it ends.
+  HostedRun& Add(HostedRunOptions options, RunCore* core);
+  // After a restart: logs the new epoch, and gives workers the grace to come back with what they
+  // hold before everything else that was open counts as lost.
+  void PostRestart(HostedRun& run, uint32_t decision_version);
+  // Forgets a run; what its workers have is cancelled.
+  void Remove(HostedRun& run);
+  HostedRun* Find(const std::string& run);
+  const std::map<uint32_t, std::unique_ptr<HostedRun>>& runs() const { return runs_; }
 
   // One pass: receive, commit, confirm, place, send. Gives whether anything was done.
   bool Turn();
   // How long the caller may wait for a descriptor before the next Turn. < 0: as long as it likes.
   int64_t WaitMs() const;
-  // Nothing new is given to workers from now on (orderly stop); results are still taken and
-  // committed.
+  // Nothing new is given to workers from now on (orderly stop, no space left); results are still
+  // taken and committed.
   void Hold(bool holding) { holding_ = holding; }
 
-  bool Settled() const {
-    return pending_.empty() && committing_.empty();
-  }  // all that was posted is committed
-  bool Ended() const { return core_->phase() == Phase::kEnded && Settled(); }
-  const std::optional<Error>& broken() const { return broken_; }
-  const RunCore& core() const { return *core_; }
-  const Placer& placer() const { return placer_; }
-  int64_t RunTimeMs() const;
-  uint64_t jobs_done() const { return jobs_done_; }
-  size_t Sessions() const { return sessions_.size(); }
-  const std::map<SessionId, Hello>& sessions() const { return sessions_; }
-  void DrainWorkers();
+  bool Settled() const;  // all that was posted is committed
+  const std::optional<Error>& store_lost() const { return store_lost_; }
+  // The store is back (the same one or another object): every run finds out where its log ends,
+  // writes again what is missing, and goes on.
+  void Reconcile(Store* store);
 
-  // Called after each group is confirmed.
-  std::function<void(const EventGroup&)> on_committed;
-  // Called when a worker joins or leaves.
+  const Placer& placer() const { return placer_; }
+  const std::map<SessionId, Hello>& sessions() const { return sessions_; }
+  size_t workers() const { return placer_.workers(); }
+  uint64_t jobs_done() const { return jobs_done_; }
+  // Asks every worker, or the one called `name`, to finish what it has and leave. Gives how many.
+  size_t DrainWorkers(const std::string& name = "");
+  // Why the job waits: what the run says, else what the placer says.
+  std::string Explain(const HostedRun& run, const JobKey& key) const;
+  void Reply(SessionId session, ClientReply reply);
+
+  // Called when a worker or a client joins or leaves.
   std::function<void(const Hello&, bool joined, const std::string& why)> on_worker;
+  // Called for each order of a client; who takes it answers with Reply, now or later.
+  std::function<void(SessionId, const Hello&, ClientCall&)> on_call;
+  // Called with what a worker says of its progress.
+  std::function<void(HostedRun&, const Progress&)> on_progress;
+  // The log below the store's beginning: event groups as they were committed. Not set: the store
+  // has all of it.
+  std::function<std::optional<std::vector<std::string>>(const std::string& run, uint64_t from,
+                                                        uint64_t to)>
+      read_trimmed;
 
  private:
-  struct InCommit {
-    uint64_t ticket;
-    EventGroup group;
-    std::vector<Command> commands;
-    std::vector<std::pair<SessionId, Acknowledge>> acks;
-  };
-  struct PendingEvent {
-    Event event;
-    std::optional<std::pair<SessionId, Acknowledge>> ack;
-    std::vector<std::pair<BlobRef, std::string>> blobs;
-  };
   struct Reader {
     SessionId session;
     std::string sha256;  // a blob is wanted
     std::string run;     // or a part of the log
     uint64_t from = 0;
+    uint64_t to = 0;
+    uint32_t end_of = 0;  // or where the log of this run ends
+  };
+  struct AttemptHash {
+    size_t operator()(const AttemptId& id) const;
   };
 
   bool Receive();
   void On(SessionId session, Hello& hello);
   void On(SessionId session, ResultMessage& message);
-  void AnswerTo(SessionId session, const AttemptId& id);
+  void On(SessionId session, const HistoryWanted& wanted);
+  void AnswerTo(HostedRun& run, SessionId session, const AttemptId& id);
   void Lose(SessionId session, const SessionLost& lost);
   bool CommitGroups();
   bool Confirm();
-  void Execute(std::vector<Command>& commands);
+  void Confirmed(HostedRun& run, std::vector<HostedRun::InCommit> commits);
+  void AnswerReader(Reader reader, Completion done);
+  void Read(Reader reader);
+  void Execute(HostedRun& run, std::vector<Command>& commands);
+  void Offer(HostedRun& run, StartAttempt& start);
+  void RegisterClasses(HostedRun& run);
   bool PlaceAndSend();
   void Expire();
-  uint32_t CurrentAttempt(const JobKey& key) const;
+  void EndGrace(HostedRun& run);
+  bool Adopt(HostedRun& run, SessionId session, const AttemptId& id);
 
-  HostOptions options_;
-  RunCore* core_;
   Transport* transport_;
   Store* store_;
   Clock* clock_;
   Placer placer_;
-  int64_t started_ms_;
-  std::deque<PendingEvent> pending_;
-  std::deque<InCommit> committing_;
+  uint32_t last_run_ = 0;
+  std::map<uint32_t, std::unique_ptr<HostedRun>> runs_;
+  std::map<std::string, HostedRun*, std::less<>> by_name_;
+  std::unordered_map<uint64_t, HostedRun*> commits_;  // by ticket; never iterated
   std::map<uint64_t, Reader> readers_;
   std::map<SessionId, Hello> sessions_;
-  std::map<AttemptId, std::string> payloads_;  // of attempts that are ready or out
-  std::set<AttemptId> reported_;               // results that wait for their commit
-  std::set<std::string> stored_blobs_;         // known to be in the store
-  std::optional<Error> broken_;
+  // Of attempts that are ready or out; never iterated.
+  std::unordered_map<AttemptId, std::string, AttemptHash> payloads_;
+  std::optional<Error> store_lost_;
+  size_t reconciling_ = 0;  // runs that wait to hear where their log ends
   bool holding_ = false;
   uint64_t jobs_done_ = 0;
-  uint64_t next_seq_;
 };
 
 }  // namespace kev

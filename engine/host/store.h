@@ -9,6 +9,7 @@
 #define KEV_ENGINE_HOST_STORE_H_
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -33,22 +34,30 @@ struct Commit {
   std::string what;           // a few words per event, for people who look with redis-cli
   std::vector<std::pair<BlobRef, std::string>> blobs;
   std::vector<Projection> projections;
+  std::string snapshot;             // of the core after this group; empty: none is due
+  std::vector<std::string> forget;  // projections that are taken away
 };
 
 struct Completion {
   uint64_t ticket = 0;
   Status status;  // kConflict: another epoch or sequence; kUnavailable: connection lost, outcome
                   // unknown
-  std::vector<std::string> data;  // blob: one element; log: the groups' bytes
+  std::vector<std::string> data;  // blob: one element; log: the groups' bytes; end: the last
+                                  // entry's seq and digest ("0" and "" of an empty log)
 };
 
 class Store {
  public:
   virtual ~Store() = default;
   // Each gives a ticket that comes back in a Completion.
-  virtual uint64_t Submit(Commit commit) = 0;
+  // The commit stays the caller's as well: it is needed again when its outcome is unknown.
+  virtual uint64_t Submit(std::shared_ptr<const Commit> commit) = 0;
   virtual uint64_t ReadBlob(const std::string& sha256) = 0;  // kNotFound when it does not exist
   virtual uint64_t ReadLog(const std::string& run, uint64_t from_seq, uint64_t to_seq) = 0;
+  // Where the log ends: what became of a commit whose answer was lost.
+  virtual uint64_t ReadEnd(const std::string& run) = 0;
+  // Takes log entries up to `seq` away; the caller has them elsewhere.
+  virtual uint64_t Trim(const std::string& run, uint64_t seq) = 0;
   virtual std::vector<Completion> Poll() = 0;
   virtual int Descriptor() const = 0;
   virtual bool WantsWrite() const = 0;  // there is output that the socket did not take yet

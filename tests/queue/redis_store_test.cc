@@ -9,6 +9,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <memory>
 
 #include "queue/blob_id.h"
 #include "queue/redis_connection.h"
@@ -72,8 +73,9 @@ TEST_CASE("commits append in order, write blobs and projections, and are read ba
   Commit first = Group(epoch, 0, 3, "one");
   first.blobs.push_back({RefOf("blob bytes"), "blob bytes"});
   first.projections.push_back({"cand:1", {{"verdict", "ok"}, {"step", "build"}}});
-  const uint64_t t1 = s.store->Submit(first);
-  const uint64_t t2 = s.store->Submit(Group(epoch, 3, 4, "two"));  // pipelined behind the first
+  const uint64_t t1 = s.store->Submit(std::make_shared<const Commit>(first));
+  const uint64_t t2 = s.store->Submit(
+      std::make_shared<const Commit>(Group(epoch, 3, 4, "two")));  // pipelined behind the first
   const uint64_t t3 = s.store->ReadBlob(RefOf("blob bytes").sha256);
   const uint64_t t4 = s.store->ReadLog("R", 1, 4);
   const uint64_t t5 = s.store->ReadLog("R", 4, 4);
@@ -106,10 +108,10 @@ TEST_CASE("commits append in order, write blobs and projections, and are read ba
 TEST_CASE("a commit of another epoch or sequence is a conflict and leaves nothing behind") {
   Server s;
   const uint64_t epoch = *s.store->TakeEpoch("R");
-  s.store->Submit(Group(epoch, 0, 2, "one"));
-  s.store->Submit(Group(epoch, 5, 6, "gap"));
-  s.store->Submit(Group(epoch, 0, 1, "again"));
-  s.store->Submit(Group(epoch + 1, 2, 3, "future epoch"));
+  s.store->Submit(std::make_shared<const Commit>(Group(epoch, 0, 2, "one")));
+  s.store->Submit(std::make_shared<const Commit>(Group(epoch, 5, 6, "gap")));
+  s.store->Submit(std::make_shared<const Commit>(Group(epoch, 0, 1, "again")));
+  s.store->Submit(std::make_shared<const Commit>(Group(epoch + 1, 2, 3, "future epoch")));
   std::vector<Completion> done = Await(*s.store, 4);
   REQUIRE(done.size() == 4);
   CHECK(*s.store->TakeEpoch("S") == 1);  // another run has its own epoch
@@ -117,8 +119,8 @@ TEST_CASE("a commit of another epoch or sequence is a conflict and leaves nothin
   for (size_t i = 1; i < 4; ++i) CHECK(done[i].status.error().code == Code::kConflict);
   const uint64_t taken_over = *s.store->TakeEpoch("R");
   CHECK(taken_over == epoch + 1);
-  s.store->Submit(Group(epoch, 2, 3, "old engine"));
-  s.store->Submit(Group(taken_over, 2, 3, "new engine"));
+  s.store->Submit(std::make_shared<const Commit>(Group(epoch, 2, 3, "old engine")));
+  s.store->Submit(std::make_shared<const Commit>(Group(taken_over, 2, 3, "new engine")));
   done = Await(*s.store, 2);
   CHECK(done[0].status.error().code == Code::kConflict);
   CHECK(done[1].status.ok());
@@ -132,7 +134,8 @@ TEST_CASE("a server that forgot the script is taught it again, in order") {
   REQUIRE(raw.ok());
   REQUIRE(raw->Call({"SCRIPT", "FLUSH"}).ok());
   for (uint64_t i = 0; i < 5; ++i)
-    s.store->Submit(Group(epoch, i, i + 1, std::string("g").append(std::to_string(i))));
+    s.store->Submit(std::make_shared<const Commit>(
+        Group(epoch, i, i + 1, std::string("g").append(std::to_string(i)))));
   const std::vector<Completion> done = Await(*s.store, 5);
   REQUIRE(done.size() == 5);
   for (const Completion& c : done) CHECK(c.status.ok());
@@ -142,7 +145,8 @@ TEST_CASE("a server that forgot the script is taught it again, in order") {
 TEST_CASE("a log longer than a page comes whole") {
   Server s;
   const uint64_t epoch = *s.store->TakeEpoch("R");
-  for (uint64_t i = 0; i < 2500; ++i) s.store->Submit(Group(epoch, i, i + 1, "x"));
+  for (uint64_t i = 0; i < 2500; ++i)
+    s.store->Submit(std::make_shared<const Commit>(Group(epoch, i, i + 1, "x")));
   CHECK(Await(*s.store, 2500).size() == 2500);
   s.store->ReadLog("R", 1, 2500);
   const std::vector<Completion> read = Await(*s.store, 1);
@@ -156,11 +160,11 @@ TEST_CASE(
     "after a restart") {
   Server s(Durability::kStrict);
   const uint64_t epoch = *s.store->TakeEpoch("R");
-  s.store->Submit(Group(epoch, 0, 1, "kept"));
+  s.store->Submit(std::make_shared<const Commit>(Group(epoch, 0, 1, "kept")));
   REQUIRE(Await(*s.store, 1)[0].status.ok());
   REQUIRE(s.store->PutBlob(RefOf("b"), "b").ok());
   kill(s.redis->pid(), SIGSTOP);  // it cannot answer any more
-  s.store->Submit(Group(epoch, 1, 2, "in doubt"));
+  s.store->Submit(std::make_shared<const Commit>(Group(epoch, 1, 2, "in doubt")));
   s.store->ReadBlob(RefOf("b").sha256);
   kill(s.redis->pid(), SIGKILL);
   const std::vector<Completion> lost = Await(*s.store, 2);
@@ -168,7 +172,7 @@ TEST_CASE(
   CHECK(lost[0].status.error().code == Code::kUnavailable);
   CHECK(lost[1].status.error().code == Code::kUnavailable);
   CHECK(s.store->Ping().error().code == Code::kUnavailable);
-  s.store->Submit(Group(epoch, 1, 2, "later"));
+  s.store->Submit(std::make_shared<const Commit>(Group(epoch, 1, 2, "later")));
   CHECK(Await(*s.store, 1)[0].status.error().code == Code::kUnavailable);
   while (s.redis->Alive()) usleep(1000);
 

@@ -85,12 +85,12 @@ int FrameBenchmark(const FrameOptions& options) {
   Steady::time_point ended{};
   uint64_t at_start = 0;
   run.on_turn = [&](const Host& host) {
-    if (started == Steady::time_point{} && host.Sessions() == plan.steps.size()) {
+    if (started == Steady::time_point{} && host.workers() == plan.steps.size()) {
       started = Steady::now();
-      at_start = host.core().candidates().size() - host.core().active();
+      at_start = run.core().candidates().size() - run.core().active();
     }
-    if (ended == Steady::time_point{} && host.core().candidates().size() >= options.candidates &&
-        host.core().active() == 0) {
+    if (ended == Steady::time_point{} && run.core().candidates().size() >= options.candidates &&
+        run.core().active() == 0) {
       ended = Steady::now();
     }
   };

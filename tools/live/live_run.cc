@@ -208,17 +208,19 @@ LiveOutcome LiveRun::Drive(const Beginning& beginning) {
   progress_->Started(options_.folder.id, options_.folder.path, *plan);
   if (const Status s = StartParts(); !s.ok()) return failed(s.error(), kExitEnvironment);
 
-  HostOptions host;
-  host.run = options_.folder.id;
-  host.epoch = epoch_;
-  host.run_time_ms = core_->run_time_ms();
-  host.projections = options_.projections;
+  HostedRunOptions run;
+  run.run = options_.folder.id;
+  run.epoch = epoch_;
+  run.run_time_ms = core_->run_time_ms();
+  run.projections = options_.projections;
   auto secret = SecretOf(options_.folder);
   if (!secret) return failed(secret.error(), kExitEnvironment);
-  host.secret.Set("seed", *secret);
-  host_ = std::make_unique<Host>(host, core_.get(), parts_->transport.get(), parts_->store.get(),
-                                 &parts_->clock);
-  host_->on_committed = [this](const EventGroup& group) { progress_->Committed(group, *core_); };
+  run.secret.Set("seed", *secret);
+  host_ = std::make_unique<Host>(parts_->transport.get(), parts_->store.get(), &parts_->clock);
+  run_ = &host_->Add(run, core_.get());
+  run_->on_committed = [this](const EventGroup& group, const Commit&) {
+    progress_->Committed(group, *core_);
+  };
   host_->on_worker = [this](const Hello& hello, bool joined, const std::string& why) {
     if (!joined) ReplaceSilent(hello);
     if (!joined && !why.empty() && g_interrupts == 0 && core_->phase() != Phase::kEnded) {
@@ -226,9 +228,9 @@ LiveOutcome LiveRun::Drive(const Beginning& beginning) {
     }
   };
   if (fresh) {
-    for (const Event& event : beginning.events) host_->Post(event);
+    for (const Event& event : beginning.events) run_->Post(event);
   } else {
-    host_->PostRestart(kDecisionVersion);
+    host_->PostRestart(*run_, kDecisionVersion);
   }
   LiveOutcome outcome = Loop();
   if (outcome.exit_code != kExitDone) {
@@ -243,12 +245,12 @@ LiveOutcome LiveRun::Drive(const Beginning& beginning) {
 LiveOutcome LiveRun::Loop() {
   int64_t next_tick = 0;
   int64_t interrupted_at = -1;
-  while (!host_->Ended()) {
+  while (!run_->Ended()) {
     bool moved = host_->Turn();
     if (on_turn) on_turn(*host_);
-    if (host_->broken()) {
+    if (const std::optional<Error> broken = run_->broken() ? run_->broken() : host_->store_lost()) {
       parts_->fleet.Stop(milliseconds(1000));
-      std::string message = "the store was lost: " + host_->broken()->message;
+      std::string message = "the store was lost: " + broken->message;
       if (parts_->redis && !parts_->redis->Alive())
         message += " (" + parts_->redis->LastWords().message + ")";
       return {kExitStoreLost,
@@ -269,7 +271,8 @@ LiveOutcome LiveRun::Loop() {
     }
     if (now >= next_tick) {
       next_tick = now + kTickMs;
-      progress_->Tick(*host_);
+      progress_->Tick(*core_, {host_->placer().ready(), host_->placer().out()},
+                      run_->RunTimeMs(now));
       LiveOutcome outcome;
       if (!WatchChildren(&outcome) || !WatchDisk(&outcome)) return outcome;
     }
@@ -356,7 +359,7 @@ LiveOutcome LiveRun::Interrupted(bool at_once) {
   // What was reported before the stop is still committed.
   if (!at_once) {
     const int64_t until = parts_->clock.NowMs() + 2000;
-    while (!host_->Settled() && !host_->broken() && parts_->clock.NowMs() < until) {
+    while (!host_->Settled() && !host_->store_lost() && parts_->clock.NowMs() < until) {
       if (!host_->Turn()) poll(nullptr, 0, 1);
     }
   }

@@ -80,6 +80,7 @@ class LiveRun {
   std::unique_ptr<RunCore> core_;
   std::unique_ptr<Parts> parts_;
   std::unique_ptr<Host> host_;
+  HostedRun* run_ = nullptr;
   std::unique_ptr<ProgressDisplay> progress_;
   uint64_t epoch_ = 0;
 };

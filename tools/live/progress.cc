@@ -107,9 +107,7 @@ void ProgressDisplay::Committed(const EventGroup& group, const RunCore& core) {
   }
 }
 
-std::string ProgressDisplay::StatusLine(const Host& host) {
-  const RunCore& core = host.core();
-  const int64_t now = host.RunTimeMs();
+std::string ProgressDisplay::StatusLine(const RunCore& core, const QueueDepth& queue, int64_t now) {
   if (now - window_started_ms_ >= kRateWindowMs) {
     for (const auto& [step, done] : done_by_step_) {
       rate_by_step_[step] = 1e3 * static_cast<double>(done - done_at_window_[step]) /
@@ -134,8 +132,7 @@ std::string ProgressDisplay::StatusLine(const Host& host) {
     std::snprintf(text, sizeof text, " | %s %.1f/s", step.id.c_str(), rate_by_step_[step.id]);
     line += text;
   }
-  line += " | queue " + std::to_string(host.placer().ready()) + "+" +
-          std::to_string(host.placer().out());
+  line += " | queue " + std::to_string(queue.ready) + "+" + std::to_string(queue.out);
   if (best_ != 0) {
     std::snprintf(text, sizeof text, " | best %.2fx (c%u)", best_speedup_, best_);
     line += text;
@@ -143,27 +140,26 @@ std::string ProgressDisplay::StatusLine(const Host& host) {
   return line;
 }
 
-void ProgressDisplay::Tick(const Host& host) {
+void ProgressDisplay::Tick(const RunCore& core, const QueueDepth& queue, int64_t now) {
   if (mode_ == OutputMode::kQuiet || mode_ == OutputMode::kSilent) return;
-  const int64_t now = host.RunTimeMs();
   if (terminal_) {
-    std::cout << "\r\033[K" << StatusLine(host) << std::flush;
+    std::cout << "\r\033[K" << StatusLine(core, queue, now) << std::flush;
     line_open_ = true;
     return;
   }
   if (last_line_ms_ >= 0 && now - last_line_ms_ < kPlainLineEveryMs) return;
   last_line_ms_ = now;
   if (mode_ == OutputMode::kText) {
-    std::cout << StatusLine(host) << std::endl;
+    std::cout << StatusLine(core, queue, now) << std::endl;
     return;
   }
   Value v;
   v.Set("event", "progress");
   v.Set("run_time_ms", now);
-  v.Set("candidates", static_cast<int64_t>(host.core().candidates().size()));
-  v.Set("evaluated", host.core().evaluated());
-  v.Set("ready", static_cast<int64_t>(host.placer().ready()));
-  v.Set("out", static_cast<int64_t>(host.placer().out()));
+  v.Set("candidates", static_cast<int64_t>(core.candidates().size()));
+  v.Set("evaluated", core.evaluated());
+  v.Set("ready", static_cast<int64_t>(queue.ready));
+  v.Set("out", static_cast<int64_t>(queue.out));
   Emit(v);
 }
 

@@ -8,7 +8,7 @@
 #include <string>
 
 #include "engine/core/event.h"
-#include "engine/host/host.h"
+#include "engine/core/run_core.h"
 
 namespace kev {
 
@@ -19,6 +19,11 @@ enum class OutputMode {
   kSilent,  // nothing
 };
 
+struct QueueDepth {
+  size_t ready = 0;  // attempts that wait for a worker
+  size_t out = 0;    // attempts that workers have
+};
+
 class ProgressDisplay {
  public:
   explicit ProgressDisplay(OutputMode mode);
@@ -26,13 +31,13 @@ class ProgressDisplay {
   // After each committed group.
   void Committed(const EventGroup& group, const RunCore& core);
   // About four times a second.
-  void Tick(const Host& host);
+  void Tick(const RunCore& core, const QueueDepth& queue, int64_t run_time_ms);
   void Note(const std::string& text);  // a line that stays
   void ClearLine();
   OutputMode mode() const { return mode_; }
 
  private:
-  std::string StatusLine(const Host& host);
+  std::string StatusLine(const RunCore& core, const QueueDepth& queue, int64_t run_time_ms);
   void Emit(const Value& line);
   OutputMode mode_;
   bool terminal_;

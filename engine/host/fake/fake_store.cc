@@ -16,20 +16,20 @@ uint64_t FakeStore::Answer(Status status, std::vector<std::string> data) {
   return tickets_;
 }
 
-uint64_t FakeStore::Submit(Commit commit) {
+uint64_t FakeStore::Submit(std::shared_ptr<const Commit> commit) {
   ++commits_;
   if (fail_next_) {
     return Answer(
         Error{*std::exchange(fail_next_, std::nullopt), "the fake store was told to fail"});
   }
-  Status status = Keep(commit);
+  Status status = Keep(*commit);
   if (std::exchange(lose_next_, false)) {
     status = Error{Code::kUnavailable, "the fake store lost the answer"};
   }
   return Answer(std::move(status));
 }
 
-Status FakeStore::Keep(Commit& commit) {
+Status FakeStore::Keep(const Commit& commit) {
   Run& run = runs_[commit.run];
   if (epoch_ != 0 && commit.epoch != epoch_) {
     return Error{Code::kConflict, "epoch " + std::to_string(commit.epoch) + " of run " +
@@ -40,12 +40,14 @@ Status FakeStore::Keep(Commit& commit) {
     return Error{Code::kConflict, "run " + commit.run + " is at seq " + std::to_string(last) +
                                       ", not " + std::to_string(commit.expected_seq)};
   }
-  for (auto& [ref, bytes] : commit.blobs) blobs_[ref.sha256] = std::move(bytes);
-  run.log.push_back({commit.expected_seq + 1, commit.last_seq, std::move(commit.body),
-                     std::move(commit.digest), std::move(commit.what)});
-  for (Projection& p : commit.projections) {
-    for (auto& [field, value] : p.fields) run.projections[p.key][field] = std::move(value);
+  for (const auto& [ref, bytes] : commit.blobs) blobs_[ref.sha256] = bytes;
+  run.log.push_back(
+      {commit.expected_seq + 1, commit.last_seq, commit.body, commit.digest, commit.what});
+  for (const Projection& p : commit.projections) {
+    for (const auto& [field, value] : p.fields) run.projections[p.key][field] = value;
   }
+  for (const std::string& key : commit.forget) run.projections.erase(key);
+  if (!commit.snapshot.empty()) run.snapshot = commit.snapshot;
   return {};
 }
 
@@ -61,6 +63,27 @@ uint64_t FakeStore::ReadLog(const std::string& run, uint64_t from_seq, uint64_t 
     if (entry.last_seq >= from_seq && entry.first_seq <= to_seq) bodies.push_back(entry.body);
   }
   return Answer({}, std::move(bodies));
+}
+
+uint64_t FakeStore::ReadEnd(const std::string& run) {
+  const std::vector<Entry>& entries = log(run);
+  if (entries.empty()) return Answer({}, {"0", ""});
+  return Answer({}, {std::to_string(entries.back().last_seq), entries.back().digest});
+}
+
+uint64_t FakeStore::Trim(const std::string& run, uint64_t seq) {
+  std::erase_if(runs_[run].log, [&](const Entry& e) { return e.last_seq <= seq; });
+  return Answer({});
+}
+
+std::string FakeStore::snapshot(const std::string& run) const {
+  const auto it = runs_.find(run);
+  return it == runs_.end() ? "" : it->second.snapshot;
+}
+
+void FakeStore::LoseTail(const std::string& run, size_t entries) {
+  auto& entries_of = runs_[run].log;
+  entries_of.resize(entries_of.size() - std::min(entries, entries_of.size()));
 }
 
 std::vector<Completion> FakeStore::Poll() {

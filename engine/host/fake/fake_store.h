@@ -44,14 +44,21 @@ class FakeStore : public Store {
   // The connection was lost: no answer to what was submitted will come.
   void ForgetAnswers() { answers_.clear(), released_ = 0; }
 
-  uint64_t Submit(Commit commit) override;
+  uint64_t Submit(std::shared_ptr<const Commit> commit) override;
   uint64_t ReadBlob(const std::string& sha256) override;
   uint64_t ReadLog(const std::string& run, uint64_t from_seq, uint64_t to_seq) override;
+  uint64_t ReadEnd(const std::string& run) override;
+  uint64_t Trim(const std::string& run, uint64_t seq) override;
   std::vector<Completion> Poll() override;
   int Descriptor() const override { return -1; }
   bool WantsWrite() const override { return false; }
 
   const std::vector<Entry>& log(const std::string& run) const;
+  // The last snapshot that came with a commit; empty: none did.
+  std::string snapshot(const std::string& run) const;
+  // The newest `entries` of the log vanish, as they may with a server that does not sync each
+  // write.
+  void LoseTail(const std::string& run, size_t entries);
   const std::map<std::string, std::string>& blobs() const { return blobs_; }
   // Latest fields of a projection, by run and key; empty when it was never written.
   std::map<std::string, std::string> projection(const std::string& run,
@@ -63,8 +70,9 @@ class FakeStore : public Store {
   struct Run {
     std::vector<Entry> log;
     std::map<std::string, std::map<std::string, std::string>> projections;
+    std::string snapshot;
   };
-  Status Keep(Commit& commit);
+  Status Keep(const Commit& commit);
   uint64_t Answer(Status status, std::vector<std::string> data = {});
 
   std::map<std::string, Run> runs_;

@@ -5,6 +5,7 @@
 #ifndef KEV_ENGINE_HOST_FAKE_NULL_STORE_H_
 #define KEV_ENGINE_HOST_FAKE_NULL_STORE_H_
 
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -15,13 +16,17 @@ namespace kev {
 
 class NullStore : public Store {
  public:
-  uint64_t Submit(Commit) override { return Done({}); }
+  uint64_t Submit(std::shared_ptr<const Commit>) override { return Done({}); }
   uint64_t ReadBlob(const std::string& sha256) override {
     return Done(Error{Code::kNotFound, "the null store keeps no blob " + sha256});
   }
   uint64_t ReadLog(const std::string& run, uint64_t, uint64_t) override {
     return Done(Error{Code::kNotFound, "the null store keeps no log of " + run});
   }
+  uint64_t ReadEnd(const std::string& run) override {
+    return Done(Error{Code::kNotFound, "the null store keeps no log of " + run});
+  }
+  uint64_t Trim(const std::string&, uint64_t) override { return Done({}); }
   std::vector<Completion> Poll() override { return std::exchange(done_, {}); }
   int Descriptor() const override { return -1; }
   bool WantsWrite() const override { return false; }

@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+#include <memory>
+
 #include "engine/host/fake/null_store.h"
 
 namespace kev {
@@ -21,7 +23,7 @@ Commit CommitOf(uint64_t expected, uint64_t last) {
 
 TEST_CASE("a commit appends to the log, keeps its blobs and writes its projections") {
   FakeStore store;
-  const uint64_t ticket = store.Submit(CommitOf(0, 3));
+  const uint64_t ticket = store.Submit(std::make_shared<const Commit>(CommitOf(0, 3)));
   const auto done = store.Poll();
   REQUIRE(done.size() == 1);
   CHECK(done[0].ticket == ticket);
@@ -34,10 +36,10 @@ TEST_CASE("a commit appends to the log, keeps its blobs and writes its projectio
 TEST_CASE("a commit on another sequence or epoch is a conflict and changes nothing") {
   FakeStore store;
   store.SetEpoch(1);
-  store.Submit(CommitOf(0, 3));
-  store.Submit(CommitOf(2, 5));
+  store.Submit(std::make_shared<const Commit>(CommitOf(0, 3)));
+  store.Submit(std::make_shared<const Commit>(CommitOf(2, 5)));
   store.SetEpoch(2);
-  store.Submit(CommitOf(3, 5));
+  store.Submit(std::make_shared<const Commit>(CommitOf(3, 5)));
   const auto done = store.Poll();
   REQUIRE(done.size() == 3);
   CHECK(done[1].status.error().code == Code::kConflict);
@@ -49,8 +51,8 @@ TEST_CASE("a commit on another sequence or epoch is a conflict and changes nothi
 TEST_CASE("held answers come when they are released, in order") {
   FakeStore store;
   store.Hold();
-  const uint64_t first = store.Submit(CommitOf(0, 1));
-  store.Submit(CommitOf(1, 2));
+  const uint64_t first = store.Submit(std::make_shared<const Commit>(CommitOf(0, 1)));
+  store.Submit(std::make_shared<const Commit>(CommitOf(1, 2)));
   CHECK(store.Poll().empty());
   store.Release(1);
   const auto done = store.Poll();
@@ -63,19 +65,19 @@ TEST_CASE("held answers come when they are released, in order") {
 TEST_CASE("a failed commit is not stored, a lost answer hides one that is") {
   FakeStore store;
   store.FailNext(Code::kUnavailable);
-  store.Submit(CommitOf(0, 1));
+  store.Submit(std::make_shared<const Commit>(CommitOf(0, 1)));
   CHECK(store.log("run").empty());
   store.LoseNextAnswer();
-  store.Submit(CommitOf(0, 1));
+  store.Submit(std::make_shared<const Commit>(CommitOf(0, 1)));
   CHECK(store.log("run").size() == 1);
   for (const Completion& done : store.Poll()) CHECK(done.status.error().code == Code::kUnavailable);
 }
 
 TEST_CASE("reading the log gives the groups that touch the range") {
   FakeStore store;
-  store.Submit(CommitOf(0, 3));
-  store.Submit(CommitOf(3, 4));
-  store.Submit(CommitOf(4, 9));
+  store.Submit(std::make_shared<const Commit>(CommitOf(0, 3)));
+  store.Submit(std::make_shared<const Commit>(CommitOf(3, 4)));
+  store.Submit(std::make_shared<const Commit>(CommitOf(4, 9)));
   store.Poll();
   store.ReadLog("run", 2, 4);
   CHECK(store.Poll()[0].data == std::vector<std::string>{"body 3", "body 4"});
@@ -85,7 +87,7 @@ TEST_CASE("reading the log gives the groups that touch the range") {
 
 TEST_CASE("the null store confirms everything and keeps nothing") {
   NullStore store;
-  const uint64_t ticket = store.Submit(CommitOf(7, 9));
+  const uint64_t ticket = store.Submit(std::make_shared<const Commit>(CommitOf(7, 9)));
   const auto done = store.Poll();
   REQUIRE(done.size() == 1);
   CHECK(done[0].ticket == ticket);

@@ -24,16 +24,16 @@ TEST_CASE("when the store refuses a commit nothing is acknowledged or given out 
     const Assign job = rig.Assigned(worker).at(0);
     rig.store.FailNext(code);
     CHECK(rig.Do(worker, job).empty());
-    REQUIRE(rig.host->broken());
-    CHECK(rig.host->broken()->code == code);
+    REQUIRE(rig.Broken());
+    CHECK(rig.Broken()->code == code);
     CHECK(rig.Acked(worker).empty());
     const size_t commits = rig.store.commits();
-    rig.host->Post(Signal{Signal::Kind::kPause, Value()});
+    rig.run->Post(Signal{Signal::Kind::kPause, Value()});
     rig.Settle();
     CHECK(rig.store.commits() == commits);
     const SessionId late = rig.Connect(kAll);
     CHECK(rig.Assigned(late).empty());
-    CHECK_FALSE(rig.host->Ended());
+    CHECK_FALSE(rig.run->Ended());
   }
 }
 
@@ -54,7 +54,7 @@ TEST_CASE("of two commits under way the second gives nothing when the first fail
   CHECK(rig.store.waiting() == 2);
   rig.store.ReleaseAll();
   rig.Settle();
-  CHECK(rig.host->broken());
+  CHECK(rig.Broken());
   CHECK(rig.Acked(worker).empty());
   CHECK(rig.Assigned(worker).empty());
 }
@@ -65,7 +65,7 @@ TEST_CASE("an engine that was taken over is told so and stops") {
   const Assign job = rig.Assigned(worker).at(0);
   rig.store.SetEpoch(2);
   CHECK(rig.Do(worker, job).empty());
-  CHECK(rig.host->broken()->code == Code::kConflict);
+  CHECK(rig.Broken()->code == Code::kConflict);
 }
 
 TEST_CASE("after a restart every open attempt is offered again under a new number") {
@@ -78,7 +78,7 @@ TEST_CASE("after a restart every open attempt is offered again under a new numbe
   REQUIRE(again.size() == 1);
   CHECK(again[0].key == job.key);
   CHECK(again[0].attempt == 2);
-  CHECK(rig.Told().find("epoch 2; lost r1/pick#1 engine_restart") != std::string::npos);
+  CHECK(rig.Told().find("epoch 2; all open attempts lost but 0") != std::string::npos);
 }
 
 TEST_CASE("a commit whose answer was lost is found in the log and not done twice") {
@@ -89,7 +89,7 @@ TEST_CASE("a commit whose answer was lost is found in the log and not done twice
   rig.store.LoseNextAnswer();
   rig.Report(first, job, result);
   rig.Settle();
-  CHECK(rig.host->broken());
+  CHECK(rig.Broken());
   CHECK(rig.Acked(first).empty());
   rig.Restart();
   const SessionId second = rig.Connect(kAll);
@@ -110,7 +110,7 @@ TEST_CASE("run time leaves out the time in which no engine was there") {
   rig.Do(worker, rig.Assigned(worker).at(0));
   rig.clock.Advance(100000);
   rig.Restart();
-  CHECK(rig.host->RunTimeMs() == 150);
+  CHECK(rig.run->RunTimeMs(rig.clock.NowMs()) == 150);
 }
 
 TEST_CASE("a broken host still hands over what was asked of it before") {
@@ -120,12 +120,166 @@ TEST_CASE("a broken host still hands over what was asked of it before") {
   rig.transport->Arrive(worker, HistoryWanted{"run", 1, 1});
   rig.Settle();
   rig.store.FailNext(Code::kUnavailable);
-  rig.host->Post(Signal{Signal::Kind::kPause, Value()});
+  rig.run->Post(Signal{Signal::Kind::kPause, Value()});
   rig.Settle();
   rig.store.ReleaseAll();
   rig.Settle();
-  CHECK(rig.host->broken());
+  CHECK(rig.Broken());
   CHECK(rig.transport->TakeSent<HistoryAnswer>(worker).size() == 1);
+}
+
+TEST_CASE("a worker that comes back within the grace keeps what it has, and its result counts") {
+  HostRig rig(OneAtATime());
+  rig.grace_ms = 4000;
+  const SessionId before = rig.Connect(kAll);
+  const Assign job = rig.Assigned(before).at(0);
+  rig.Restart();
+  Hello hello;
+  hello.worker = "host:1";
+  hello.stages = kAll;
+  hello.host = "host";
+  hello.in_flight = {{"run", job.key, 1}, {"run", job.key, 2}};
+  const SessionId after = rig.Connect(hello);
+  const auto welcome = rig.transport->TakeSent<Welcome>(after);
+  REQUIRE(welcome.at(0).keep.size() == 1);
+  CHECK(welcome[0].keep[0].attempt == 1);
+  rig.Report(after, job, GoodAnswer(ReadJob(job.payload)));
+  rig.Settle();
+  CHECK_FALSE(rig.Acked(after).at(0).stale);
+  CHECK(rig.core->stale() == 0);
+  rig.clock.Advance(4000);
+  rig.Settle();
+  CHECK(rig.core->requests()[0].outcome.attempt == 1);
+}
+
+TEST_CASE("what nobody came back with is lost when the grace ends, not before") {
+  HostRig rig(OneAtATime());
+  rig.grace_ms = 4000;
+  const SessionId before = rig.Connect(kAll);
+  const Assign job = rig.Assigned(before).at(0);
+  rig.Restart();
+  const SessionId after = rig.Connect(kAll);
+  CHECK(rig.Assigned(after).empty());
+  CHECK(rig.host->Explain(*rig.run, job.key).find("restarted") != std::string::npos);
+  rig.clock.Advance(3999);
+  rig.Settle();
+  CHECK(rig.Assigned(after).empty());
+  rig.clock.Advance(1);
+  rig.Settle();
+  CHECK(rig.Assigned(after).at(0).attempt == 2);
+}
+
+TEST_CASE("a result of somebody who was not given the attempt is refused") {
+  HostRig rig(OneAtATime());
+  const SessionId first = rig.Connect(kAll);
+  const SessionId other = rig.Connect(kAll);
+  const Assign job = rig.Assigned(first).at(0);
+  rig.Report(other, job, GoodAnswer(ReadJob(job.payload)));
+  rig.Settle();
+  CHECK(rig.Acked(other).at(0).stale);
+  CHECK(rig.core->OpenAttempt(job.key) == 1);
+  CHECK(rig.store.log("run").size() == 1);  // it does not even reach the log
+  rig.Report(first, job, GoodAnswer(ReadJob(job.payload)));
+  rig.Settle();
+  CHECK_FALSE(rig.Acked(first).at(0).stale);
+}
+
+TEST_CASE("a store that comes back is asked what it has, and the run goes on") {
+  for (const bool stored : {true, false}) {
+    CAPTURE(stored);
+    HostRig rig(OneAtATime());
+    const SessionId worker = rig.Connect(kAll);
+    const Assign job = rig.Assigned(worker).at(0);
+    if (stored)
+      rig.store.LoseNextAnswer();
+    else
+      rig.store.FailNext(Code::kUnavailable);
+    rig.Report(worker, job, GoodAnswer(ReadJob(job.payload)));
+    rig.Settle();
+    REQUIRE(rig.host->store_lost());
+    CHECK(rig.Acked(worker).empty());
+    CHECK(rig.host->Explain(*rig.run, job.key).find("store is gone") == std::string::npos);
+    rig.host->Reconcile(&rig.store);
+    rig.Settle();
+    CHECK_FALSE(rig.Broken());
+    CHECK(rig.Acked(worker).size() == 1);
+    CHECK(rig.Assigned(worker).size() == 1);
+    CHECK(rig.core->last_seq() == rig.store.log("run").back().last_seq);
+    rig.Refold();
+  }
+}
+
+TEST_CASE("what a store confirmed and lost is written again while it is remembered") {
+  HostRig rig(OneAtATime());
+  rig.retain_ms = 1000;
+  rig.Restart();  // with that
+  const SessionId worker = rig.Connect(kAll);
+  std::vector<Assign> jobs = rig.Assigned(worker);
+  for (int i = 0; i < 3; ++i) jobs = rig.Do(worker, jobs.at(0));
+  const size_t entries = rig.store.log("run").size();
+  rig.store.LoseTail("run", 2);
+  rig.store.FailNext(Code::kUnavailable);
+  rig.Report(worker, jobs.at(0), GoodAnswer(ReadJob(jobs.at(0).payload)));
+  rig.Settle();
+  rig.host->Reconcile(&rig.store);
+  rig.Settle();
+  CHECK_FALSE(rig.Broken());
+  CHECK(rig.store.log("run").size() == entries + 1);
+  rig.Refold();
+}
+
+TEST_CASE("a store that lost what nobody remembers ends the run here") {
+  HostRig rig(OneAtATime());
+  const SessionId worker = rig.Connect(kAll);
+  std::vector<Assign> jobs = rig.Assigned(worker);
+  for (int i = 0; i < 3; ++i) jobs = rig.Do(worker, jobs.at(0));
+  rig.store.LoseTail("run", 2);
+  rig.store.FailNext(Code::kUnavailable);
+  rig.Report(worker, jobs.at(0), GoodAnswer(ReadJob(jobs.at(0).payload)));
+  rig.Settle();
+  rig.host->Reconcile(&rig.store);
+  rig.Settle();
+  REQUIRE(rig.run->broken());
+  CHECK(rig.run->broken()->message.find("lost what it had taken") != std::string::npos);
+}
+
+TEST_CASE("a pause holds what waits, a resume lets it go, and both are in the log") {
+  auto b = LinearPlan();
+  HostRig rig(b.plan());
+  rig.run->Post(Signal{Signal::Kind::kPause, Value()});
+  const SessionId worker = rig.Connect(kAll, 4);
+  CHECK(rig.Assigned(worker).empty());
+  CHECK(rig.core->ExplainRun().find("paused") != std::string::npos);
+  bool told = false;
+  rig.run->Post(Signal{Signal::Kind::kResume, Value()}, [&] { told = true; });
+  rig.Settle();
+  CHECK(told);
+  CHECK(rig.Assigned(worker).size() == 1);
+}
+
+TEST_CASE("two runs share the workers of one host") {
+  HostRig rig(OneAtATime());
+  RunCore second("second");
+  HostedRunOptions options;
+  options.run = "second";
+  HostedRun& other = rig.host->Add(options, &second);
+  rig.store.SetEpoch(0);
+  other.Post(RunSubmitted{OneAtATime(), Value()});
+  const SessionId worker = rig.Connect(kAll, 4);
+  std::vector<Assign> jobs = rig.Assigned(worker);
+  CHECK(jobs.size() == 2);
+  for (int i = 0; i < 400 && !(rig.run->Ended() && other.Ended()); ++i) {
+    REQUIRE_FALSE(jobs.empty());
+    const Assign job = jobs.front();
+    jobs.erase(jobs.begin());
+    for (Assign& next : rig.Do(worker, job)) jobs.push_back(std::move(next));
+  }
+  CHECK(rig.run->Ended());
+  CHECK(other.Ended());
+  CHECK(rig.core->ended()->stopped_by == "candidates");
+  CHECK(second.ended()->stopped_by == "candidates");
+  rig.host->Remove(other);
+  CHECK(rig.host->Find("second") == nullptr);
 }
 
 }  // namespace

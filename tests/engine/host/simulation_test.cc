@@ -36,7 +36,7 @@ class Simulation {
   }
 
   void Trouble(int steps) {
-    for (int i = 0; i < steps && !rig_.host->Ended(); ++i) {
+    for (int i = 0; i < steps && !rig_.run->Ended(); ++i) {
       SimulatedWorker& w = workers_[random_.Below(workers_.size())];
       switch (random_.Below(40)) {
         case 0:
@@ -80,16 +80,16 @@ class Simulation {
       }
       rig_.host->Turn();
       Listen();
-      if (rig_.host->broken()) RestartEngine();
+      if (rig_.Broken()) RestartEngine();
     }
   }
 
   // No trouble from here on: the run must come to its end.
   void Calm() {
     rig_.store.ReleaseAll();
-    for (int i = 0; !rig_.host->Ended(); ++i) {
+    for (int i = 0; !rig_.run->Ended(); ++i) {
       REQUIRE(i < 100000);
-      if (rig_.host->broken()) RestartEngine();
+      if (rig_.Broken()) RestartEngine();
       for (SimulatedWorker& w : workers_) {
         Connect(w);
         Work(w, /*clumsy=*/false);

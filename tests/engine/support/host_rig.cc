@@ -11,11 +11,11 @@ namespace kev::testing {
 HostRig::HostRig(Plan plan, Value secret) : plan_(std::move(plan)), secret_(std::move(secret)) {
   core = std::make_unique<RunCore>("run");
   Begin(1, 0);
-  host->Post(RunSubmitted{plan_, Value()});
+  run->Post(RunSubmitted{plan_, Value()});
 }
 
 void HostRig::Begin(uint64_t epoch, int64_t run_time_ms) {
-  HostOptions options;
+  HostedRunOptions options;
   options.run = "run";
   options.epoch = epoch;
   options.run_time_ms = run_time_ms;
@@ -23,7 +23,10 @@ void HostRig::Begin(uint64_t epoch, int64_t run_time_ms) {
   transport = std::make_unique<FakeTransport>();
   store.ForgetAnswers();
   store.SetEpoch(epoch);
-  host = std::make_unique<Host>(options, core.get(), transport.get(), &store, &clock);
+  options.restart_grace_ms = grace_ms;
+  options.retain_ms = retain_ms;
+  host = std::make_unique<Host>(transport.get(), &store, &clock);
+  run = &host->Add(options, core.get());
 }
 
 void HostRig::Restart() {
@@ -31,8 +34,8 @@ void HostRig::Restart() {
   core = std::make_unique<RunCore>(Refold());
   core->TakeChanged();
   Begin(++epoch_, core->run_time_ms());
-  if (core->last_seq() == 0) host->Post(RunSubmitted{plan_, Value()});
-  host->PostRestart(kDecisionVersion);
+  if (core->last_seq() == 0) run->Post(RunSubmitted{plan_, Value()});
+  host->PostRestart(*run, kDecisionVersion);
 }
 
 RunCore HostRig::Refold() const {
@@ -48,6 +51,10 @@ RunCore HostRig::Refold() const {
     }
   }
   return folded;
+}
+
+std::optional<Error> HostRig::Broken() const {
+  return run->broken() ? run->broken() : host->store_lost();
 }
 
 void HostRig::Settle() {

@@ -6,6 +6,7 @@
 #define KEV_TESTS_ENGINE_SUPPORT_HOST_RIG_H_
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -24,6 +25,8 @@ class HostRig {
 
   // The engine dies as it stands; another begins from what the store has. Every session is gone.
   void Restart();
+  // Why nothing is committed any more; nullopt when all is well.
+  std::optional<Error> Broken() const;
   // Turns until nothing moves any more.
   void Settle();
   // A worker with one session; settled.
@@ -47,6 +50,9 @@ class HostRig {
   std::unique_ptr<FakeTransport> transport;
   std::unique_ptr<RunCore> core;
   std::unique_ptr<Host> host;
+  HostedRun* run = nullptr;
+  int64_t grace_ms = 0;   // of the next Restart
+  int64_t retain_ms = 0;  // likewise
 
  private:
   void Begin(uint64_t epoch, int64_t run_time_ms);

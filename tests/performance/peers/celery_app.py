@@ -1,4 +1,4 @@
-"""The Celery application of the benchmark; its broker and result store are databases 0 and 1 of the Redis at $PEERS_REDIS."""
+"""The Celery application of the benchmark: broker and results are databases 0 and 1 of the Redis at $PEERS_REDIS."""
 
 import os
 

@@ -14,6 +14,8 @@ import durability
 import processes
 from processes import Failed
 
+LIMIT_S = 150.0  # for one answer of a client; the longest measurement takes 30 s, and filling its queue as long again
+
 
 @dataclasses.dataclass(frozen=True)
 class Setting:
@@ -25,6 +27,7 @@ class Setting:
 @dataclasses.dataclass(frozen=True)
 class System:
     """One line of the table: a peer in one durability class."""
+
     name: str
     durability: durability.Class
     note: str = ""
@@ -35,6 +38,7 @@ class System:
 @dataclasses.dataclass
 class Sample:
     """Raw figures of one measurement."""
+
     jobs: int
     seconds: float
     all_cpu_us: float
@@ -51,6 +55,7 @@ class Sample:
 
 class Peer:
     """One peer; its file says how it is set."""
+
     name = ""
     systems = []
 
@@ -76,7 +81,7 @@ class Peer:
 class Dialogue:
     """A client's answers, each within a time limit."""
 
-    def __init__(self, started, process, limit_s=60.0):
+    def __init__(self, started, process, limit_s=LIMIT_S):
         self._started, self._process, self._limit_s = started, process, limit_s
         self._buffer = ""
 
@@ -103,10 +108,10 @@ class Dialogue:
         line, self._buffer = self._buffer.split("\n", 1)
         if not line.startswith(word):
             raise Failed(f"{self._process.name} said '{line[:200]}' instead of '{word}'")
-        return json.loads(line[len(word):] or "null")
+        return json.loads(line[len(word) :] or "null")
 
 
-def run_client(started, argv, broker, latency_s, trace_log=None, env=None, one_in_flight=True):
+def run_client(started, argv, broker, latency_s, trace_log=None, env=None):
     """Loads a started broker with a client; `broker` is its process, or None where it is part of the client."""
     client = started.start("client", argv, env=env, pipe=True)
     talk = Dialogue(started, client)
@@ -114,8 +119,12 @@ def run_client(started, argv, broker, latency_s, trace_log=None, env=None, one_i
     all_before, broker_before = processes.cpu_us(), broker and processes.cpu_us(broker.pid)
     talk.say("go")
     done = talk.expect("done ")
-    sample = Sample(done["jobs"], done["seconds"], processes.cpu_us() - all_before,
-                    broker and processes.cpu_us(broker.pid) - broker_before)
+    sample = Sample(
+        done["jobs"],
+        done["seconds"],
+        processes.cpu_us() - all_before,
+        broker and processes.cpu_us(broker.pid) - broker_before,
+    )
     begin = time.time()
     talk.say(f"latency {latency_s}")
     sample.latencies_us = talk.expect("latency ")
@@ -125,5 +134,5 @@ def run_client(started, argv, broker, latency_s, trace_log=None, env=None, one_i
         started.stop()  # strace has written all only when it has ended
         with open(trace_log) as f:
             syncs = durability.count_syncs(f, *window)
-        sample.syncs = durability.Counted(syncs, len(sample.latencies_us), window[1] - window[0], one_in_flight)
+        sample.syncs = durability.Counted(syncs, len(sample.latencies_us), window[1] - window[0])
     return sample

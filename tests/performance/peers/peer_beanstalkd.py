@@ -1,4 +1,4 @@
-"""beanstalkd: a native client, pipelined; three durability classes, with the result in a second tube and without one."""
+"""beanstalkd: a native, pipelined client; three durability classes, with the result in a second tube and without."""
 
 import os
 
@@ -11,9 +11,13 @@ from peer import Peer, Setting, System, run_client
 class Beanstalkd(Peer):
     name = "beanstalkd"
     systems = [
-        System(f"beanstalkd {label}{'' if store else ', no result kept'}", claim,
-               note="" if store else "does less than asked: a job ends with its delete, nothing of it is kept",
-               guess_per_s=guess, values={"flags": flags, "store": store})
+        System(
+            f"beanstalkd {label}{'' if store else ', no result kept'}",
+            claim,
+            note="" if store else "does less than asked: a job ends with its delete, nothing of it is kept",
+            guess_per_s=guess,
+            values={"flags": flags, "store": store},
+        )
         for label, claim, flags, guess in [
             ("-f 0", durability.STRICT, ["-f", "0"], 3000),
             ("-f 50 (default)", durability.FIFTY_MS, ["-f", "50"], 20000),
@@ -30,8 +34,14 @@ class Beanstalkd(Peer):
         return software.first_line([self._server, "-v"], self._env).split()[-1]
 
     def settings(self, system):
-        return [Setting(f"{c} connection{'s' * (c > 1)} a worker, {d} reserve{'s' * (d > 1)} on each", 2,
-                        {"connections": c, "depth": d}) for c, d in [(1, 1), (1, 16), (1, 64), (8, 1), (8, 8)]]
+        return [
+            Setting(
+                f"{c} connection{'s' * (c > 1)} a worker, {d} reserve{'s' * (d > 1)} on each",
+                2,
+                {"connections": c, "depth": d},
+            )
+            for c, d in [(1, 1), (1, 16), (1, 64), (8, 1), (8, 8)]
+        ]
 
     def measure(self, system, setting, jobs, latency_s, folder, traced=False):
         port = processes.free_port()
@@ -44,10 +54,25 @@ class Beanstalkd(Peer):
             broker = started.start("beanstalkd", durability.trace_prefix(log) * traced + argv, env=self._env)
             processes.wait_until("beanstalkd listens", lambda: started.check() or processes.port_answers(port))
             store = system.values["store"]
-            # Without a result there is nothing that a client could wait for, so no latency; the counting run keeps results.
+            # Without a result there is nothing to wait for, so no latency; the counting run keeps results.
             return run_client(
                 started,
-                [self._client, "--port", str(port), "--jobs", str(jobs), "--workers", str(setting.workers),
-                 "--connections", str(setting.values["connections"]), "--depth", str(setting.values["depth"]),
-                 "--store", str(int(store))],
-                broker, latency_s if store or traced else 0, log if traced else None)
+                [
+                    self._client,
+                    "--port",
+                    str(port),
+                    "--jobs",
+                    str(jobs),
+                    "--workers",
+                    str(setting.workers),
+                    "--connections",
+                    str(setting.values["connections"]),
+                    "--depth",
+                    str(setting.values["depth"]),
+                    "--store",
+                    str(int(store)),
+                ],
+                broker,
+                latency_s if store or traced else 0,
+                log if traced else None,
+            )

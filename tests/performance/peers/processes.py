@@ -1,7 +1,7 @@
 """Starts the processes of one measurement, adds up their processor time, and ends every one of them.
 
-Nothing is found by name: the driver is made the reaper of all its descendants, so that what a peer leaves behind becomes a
-child of the driver and is ended by its id. If the driver itself is killed, the kernel kills what it started.
+Nothing is found by name: the driver is made the reaper of all its descendants, so that what a peer leaves behind
+becomes a child of the driver and is ended by its id. If the driver is killed, the kernel kills what it had started.
 """
 
 import ctypes
@@ -101,9 +101,16 @@ class Processes:
         """Runs argv with its output in NAME.log; with `pipe`, its input and output belong to the caller."""
         log = open(os.path.join(self.folder, name + ".log"), "wb")
         process = subprocess.Popen(
-            argv, cwd=self.folder, env={**os.environ, **(env or {})}, text=pipe, start_new_session=True,
-            stdin=subprocess.PIPE if pipe else subprocess.DEVNULL, stdout=subprocess.PIPE if pipe else log, stderr=log,
-            preexec_fn=lambda: _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0))
+            argv,
+            cwd=self.folder,
+            env={**os.environ, **(env or {})},
+            text=pipe,
+            start_new_session=True,
+            stdin=subprocess.PIPE if pipe else subprocess.DEVNULL,
+            stdout=subprocess.PIPE if pipe else log,
+            stderr=log,
+            preexec_fn=lambda: _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0),
+        )
         log.close()
         process.name = name
         self._started.append(process)

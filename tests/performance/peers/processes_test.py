@@ -1,4 +1,4 @@
-"""What was started is ended: children, children of children, those that left their session, and those that will not listen."""
+"""What was started is ended: children, their children, those in sessions of their own, those that will not listen."""
 
 import os
 import sys
@@ -69,7 +69,9 @@ class Ending(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             before = processes.cpu_us()
             with processes.Processes(folder) as started:
-                started.start("burner", [sys.executable, "-c", "import time\nwhile time.process_time() < 0.3: pass"]).wait()
+                started.start(
+                    "burner", [sys.executable, "-c", "import time\nwhile time.process_time() < 0.3: pass"]
+                ).wait()
             self.assertGreaterEqual(processes.cpu_us() - before, 0.25e6)
 
 

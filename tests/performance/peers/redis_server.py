@@ -11,8 +11,23 @@ POLICIES = [("AOF always", durability.STRICT, "always"), ("AOF everysec", durabi
 def start(started, folder, policy, trace_log=None):
     """(process, path of its socket), once it answers."""
     path = os.path.join(folder, "redis.sock")
-    argv = ["redis-server", "--port", "0", "--unixsocket", path, "--dir", folder, "--appendonly", "yes",
-            "--appendfsync", policy, "--save", "", "--daemonize", "no"]
+    argv = [
+        "redis-server",
+        "--port",
+        "0",
+        "--unixsocket",
+        path,
+        "--dir",
+        folder,
+        "--appendonly",
+        "yes",
+        "--appendfsync",
+        policy,
+        "--save",
+        "",
+        "--daemonize",
+        "no",
+    ]
     prefix = durability.trace_prefix(trace_log) if trace_log else []
     broker = started.start("redis-server", prefix + argv)
     processes.wait_until("redis-server listens", lambda: started.check() or os.path.exists(path))

@@ -60,10 +60,18 @@ def _cell(value):
     return f"{value:,.0f}" if value >= 100 else f"{value:g}"
 
 
+def _count(samples):
+    """Few samples make a p99 that is the slowest of them: the reader should know."""
+    return f" (of {samples})" if samples else ""
+
+
 def table(lines, not_run):
     """Markdown."""
-    rows = ["| system | version | durability (counted with strace) | best setting | workers | jobs/s median [min, max] | "
-            "CPU µs/job broker / all | latency ms p50 / p99 |", "|---|---|---|---|---:|---:|---:|---:|"]
+    rows = [
+        "| system | version | durability (counted with strace) | best setting | workers | jobs/s median [min, max] | "
+        "CPU µs/job broker / all | latency ms p50 / p99 |",
+        "|---|---|---|---|---:|---:|---:|---:|",
+    ]
     notes = []
     for line in lines:
         mark = ""
@@ -73,11 +81,13 @@ def table(lines, not_run):
             mark = f" [{notes.index(line['note']) + 1}]"
         claim = "" if line["durability_as_claimed"] is not False else "**NOT AS CLAIMED** "
         rows.append(
-            f"| {line['system']}{mark} | {line['version']} | {claim}{line['durability']} ({line['durability_counted']}) "
+            f"| {line['system']}{mark} | {line['version']} "
+            f"| {claim}{line['durability']} ({line['durability_counted']}) "
             f"| {line['setting']} | {line['workers']} "
             f"| {_cell(line['jobs_per_s'])} [{_cell(line['jobs_per_s_min'])}, {_cell(line['jobs_per_s_max'])}] "
             f"| {_cell(line['cpu_us_per_job_broker'])} / {_cell(line['cpu_us_per_job'])} "
-            f"| {_cell(line['latency_p50_ms'])} / {_cell(line['latency_p99_ms'])} |")
+            f"| {_cell(line['latency_p50_ms'])} / {_cell(line['latency_p99_ms'])}{_count(line['latency_samples'])} |"
+        )
     rows.append("")
     rows += [f"[{i}] {note}." for i, note in enumerate(notes, 1)]
     rows += [f"Not run: {name}: {reason}" for name, reason in not_run]

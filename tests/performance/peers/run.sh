@@ -3,8 +3,8 @@
 #
 # usage: tests/performance/peers/run.sh [--seconds S] [--jobs N] [--repeats R] [--only NAME,…] [--json]
 #        tests/performance/peers/run.sh --self-test     tests of the statistics and of the ending of processes
-# Table and JSON lines go to standard output, progress to standard error. At most nine minutes with the defaults, once the
-# software is there. Status: 0 all was measured; 1 a system failed; 2 bad arguments; 5 this machine lacks something.
+# Table and JSON lines go to standard output, progress to standard error. At most nine minutes with the defaults, once
+# the software is there. Status: 0 all was measured; 1 a system failed; 2 bad arguments; 5 this machine lacks something.
 set -euo pipefail
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 # shellcheck source=tools/packages.sh

@@ -1,7 +1,7 @@
 """Gets the peers into a cache folder: nothing is installed on the machine, so no service of a package is started.
 
-Debian packages are downloaded with apt-get and unpacked; Python packages go into a virtual environment; the native clients are
-compiled. What is there already is used again.
+Debian packages are downloaded with apt-get and unpacked; Python packages go into virtual environments; the native
+clients are compiled. What is there already is used again.
 """
 
 import glob
@@ -97,7 +97,9 @@ class Software:
 
 def _run(argv, **options):
     try:
-        return subprocess.run(argv, capture_output=True, text=True, errors="replace", stdin=subprocess.DEVNULL, **options)
+        return subprocess.run(
+            argv, capture_output=True, text=True, errors="replace", stdin=subprocess.DEVNULL, **options
+        )
     except FileNotFoundError:
         raise Failed(f"there is no {argv[0]} here") from None
 

@@ -1,0 +1,181 @@
+#include "engine/host/hosted_run.h"
+
+#include <algorithm>
+
+#include "engine/core/record_json.h"
+
+namespace kev {
+namespace {
+
+// While one commit is in flight the next group collects; a second one leaves only when it is worth
+// a trip of its own.
+constexpr size_t kWorthATrip = 32;
+
+Projection CandidateProjection(const RunCore& core, Subject subject) {
+  static constexpr const char* kPrefix[] = {"cand:", "req:", "prep:"};
+  Projection p;
+  p.key = kPrefix[static_cast<size_t>(subject.kind)] + std::to_string(subject.number);
+  if (subject.kind == SubjectKind::kCandidate) {
+    const Candidate& c = core.candidates()[subject.number - 1];
+    p.fields.emplace_back("state", c.ended ? "ended" : "active");
+    if (c.ended) p.fields.emplace_back("verdict", Name(c.verdict));
+  }
+  p.fields.emplace_back("record", CandidateRecordJson(core, subject));
+  return p;
+}
+
+}  // namespace
+
+HostedRun::HostedRun(HostedRunOptions options, uint32_t number, RunCore* core, int64_t now_ms)
+    : options_(std::move(options)),
+      number_(number),
+      core_(core),
+      started_ms_(now_ms),
+      next_seq_(core->last_seq() + 1),
+      confirmed_seq_(core->last_seq()),
+      snapshot_seq_(core->last_seq()) {}
+
+void HostedRun::Post(Event event, std::function<void()> done) {
+  pending_.push_back({std::move(event), std::nullopt, {}, std::move(done)});
+}
+
+bool HostedRun::CommitGroups(Store* store, int64_t now_ms) {
+  bool any = false;
+  const auto deadline = core_->NextDeadline();
+  if (!broken_ && pending_.empty() && committing_.empty() && deadline &&
+      RunTimeMs(now_ms) >= *deadline)
+    Post(TimePassed{});
+  while (!broken_ && !pending_.empty() && committing_.size() < options_.commits_in_flight) {
+    if (!committing_.empty() && pending_.size() < kWorthATrip) break;
+    any = true;
+    InCommit commit = FormGroup(now_ms);
+    commit.ticket = store->Submit(commit.commit);
+    committing_.push_back(std::move(commit));
+  }
+  return any;
+}
+
+HostedRun::InCommit HostedRun::FormGroup(int64_t now_ms) {
+  InCommit in;
+  auto request = std::make_shared<Commit>();
+  EventGroup& group = in.group;
+  group.first_seq = next_seq_;
+  group.run_time_ms = RunTimeMs(now_ms);
+  while (!pending_.empty() && group.events.size() < options_.group_most) {
+    PendingEvent& pending = pending_.front();
+    if (pending.ack) in.acks.push_back(std::move(*pending.ack));
+    if (pending.done) in.done.push_back(std::move(pending.done));
+    for (auto& blob : pending.blobs) {
+      if (stored_blobs_.insert(blob.first.sha256).second) request->blobs.push_back(std::move(blob));
+    }
+    if (const auto* lost = std::get_if<AttemptLost>(&pending.event))
+      losing_.erase({lost->key, lost->attempt});
+    else if (std::holds_alternative<OpenAttemptsLost>(pending.event))
+      losing_all_ = false;
+    group.events.push_back(std::move(pending.event));
+    pending_.pop_front();
+  }
+  in.commands = core_->Apply(group);
+  group.digest = RunCore::DigestCommands(in.commands);
+  next_seq_ = group.last_seq() + 1;
+
+  request->run = options_.run;
+  request->epoch = options_.epoch;
+  request->expected_seq = group.first_seq - 1;
+  request->last_seq = group.last_seq();
+  Encode(group, &request->body);
+  request->digest = group.digest.Hex();
+  for (const Event& event : group.events) {
+    if (!request->what.empty()) request->what += "; ";
+    AppendSummary(event, &core_->plan(), &request->what);
+  }
+  const std::vector<Subject> changed = core_->TakeChanged();
+  if (options_.projections) {
+    for (const Subject subject : changed)
+      request->projections.push_back(CandidateProjection(*core_, subject));
+    request->projections.push_back({"run", {{"record", ToJson(core_->RunRecord())}}});
+  }
+  if (options_.snapshot_events != 0 &&
+      group.last_seq() - snapshot_seq_ >= options_.snapshot_events) {
+    request->snapshot = core_->Snapshot();
+    snapshot_seq_ = group.last_seq();
+  }
+  in.commit = std::move(request);
+  return in;
+}
+
+bool HostedRun::Owns(uint64_t ticket) const {
+  return std::any_of(committing_.begin(), committing_.end(),
+                     [&](const InCommit& c) { return c.ticket == ticket; });
+}
+
+void HostedRun::Retain(const InCommit& in, int64_t now_ms) {
+  confirmed_seq_ = in.commit->last_seq;
+  confirmed_digest_ = in.commit->digest;
+  if (options_.retain_ms == 0) return;
+  retained_.push_back({in.commit, now_ms});
+  while (now_ms - retained_.front().at_ms > options_.retain_ms) retained_.pop_front();
+}
+
+std::vector<HostedRun::InCommit> HostedRun::Confirm(uint64_t ticket, int64_t now_ms) {
+  std::vector<InCommit> confirmed;
+  for (InCommit& in : committing_) {
+    if (in.ticket == ticket) in.confirmed = true;
+  }
+  while (!committing_.empty() && committing_.front().confirmed) {
+    InCommit in = std::move(committing_.front());
+    committing_.pop_front();
+    if (in.rewritten) continue;
+    Retain(in, now_ms);
+    confirmed.push_back(std::move(in));
+  }
+  return confirmed;
+}
+
+std::vector<HostedRun::InCommit> HostedRun::Reconcile(Store* store, uint64_t seq,
+                                                      const std::string& digest, int64_t now_ms) {
+  std::vector<InCommit> confirmed;
+  if (broken_) return confirmed;
+  std::erase_if(committing_, [](const InCommit& in) { return in.rewritten; });
+  const auto foreign = [&](const std::string& what) {
+    broken_ = Error{Code::kConflict, "the store's log of run " + options_.run + " ends at seq " +
+                                         std::to_string(seq) + what};
+  };
+  // What the store has of the commits whose outcome was unknown.
+  while (!committing_.empty() && committing_.front().commit->last_seq <= seq) {
+    InCommit in = std::move(committing_.front());
+    committing_.pop_front();
+    if (in.commit->last_seq == seq && in.commit->digest != digest) {
+      foreign(" in an entry that this engine did not write: another one has the run");
+      return confirmed;
+    }
+    Retain(in, now_ms);
+    confirmed.push_back(std::move(in));
+  }
+  if (seq > confirmed_seq_) {
+    foreign(", beyond what this engine has written: another one has the run");
+    return confirmed;
+  }
+  // What the store had confirmed and lost again is written once more, as long as we remember it.
+  std::deque<InCommit> again;
+  if (seq < confirmed_seq_) {
+    for (const Retained& kept : retained_) {
+      if (kept.commit->last_seq <= seq) continue;
+      InCommit in;
+      in.commit = kept.commit;
+      in.rewritten = true;
+      again.push_back(std::move(in));
+    }
+    if (again.empty() || again.front().commit->expected_seq != seq) {
+      foreign(", though seq " + std::to_string(confirmed_seq_) +
+              " was confirmed: it has lost what it had taken. Start the engine again on what the "
+              "store has, with durability strict");
+      return confirmed;
+    }
+  }
+  for (auto it = again.rbegin(); it != again.rend(); ++it) committing_.push_front(std::move(*it));
+  for (InCommit& in : committing_) in.ticket = store->Submit(in.commit);
+  return confirmed;
+}
+
+}  // namespace kev
