@@ -80,7 +80,7 @@ class LiveRun {
   std::unique_ptr<RunCore> core_;
   std::unique_ptr<Parts> parts_;
   std::unique_ptr<Host> host_;
-  std::unique_ptr<Progress> progress_;
+  std::unique_ptr<LiveProgress> progress_;
   uint64_t epoch_ = 0;
 };
 

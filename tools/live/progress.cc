@@ -15,17 +15,17 @@ constexpr int64_t kRateWindowMs = 2000;
 
 }  // namespace
 
-Progress::Progress(OutputMode mode)
+LiveProgress::LiveProgress(OutputMode mode)
     : mode_(mode), terminal_(mode == OutputMode::kText && isatty(STDOUT_FILENO) == 1) {}
 
-void Progress::Emit(const Value& line) { std::cout << ToJson(line) << std::endl; }
+void LiveProgress::Emit(const Value& line) { std::cout << ToJson(line) << std::endl; }
 
-void Progress::ClearLine() {
+void LiveProgress::ClearLine() {
   if (line_open_) std::cout << "\r\033[K" << std::flush;
   line_open_ = false;
 }
 
-void Progress::Note(const std::string& text) {
+void LiveProgress::Note(const std::string& text) {
   if (mode_ == OutputMode::kQuiet || mode_ == OutputMode::kSilent) return;
   if (mode_ == OutputMode::kJson) {
     Value v;
@@ -38,7 +38,7 @@ void Progress::Note(const std::string& text) {
   std::cout << text << std::endl;
 }
 
-void Progress::Started(const std::string& run, const std::string& folder, const Plan& plan) {
+void LiveProgress::Started(const std::string& run, const std::string& folder, const Plan& plan) {
   if (mode_ == OutputMode::kJson) {
     Value v;
     v.Set("event", "started");
@@ -54,7 +54,7 @@ void Progress::Started(const std::string& run, const std::string& folder, const 
        plan.target);
 }
 
-void Progress::Committed(const EventGroup& group, const RunCore& core) {
+void LiveProgress::Committed(const EventGroup& group, const RunCore& core) {
   if (mode_ == OutputMode::kSilent) return;
   for (const auto& [step, reason] : core.disabled()) {
     if (std::exchange(disabled_told_[step], true)) continue;
@@ -107,7 +107,7 @@ void Progress::Committed(const EventGroup& group, const RunCore& core) {
   }
 }
 
-std::string Progress::StatusLine(const Host& host) {
+std::string LiveProgress::StatusLine(const Host& host) {
   const RunCore& core = host.core();
   const int64_t now = host.RunTimeMs();
   if (now - window_started_ms_ >= kRateWindowMs) {
@@ -143,7 +143,7 @@ std::string Progress::StatusLine(const Host& host) {
   return line;
 }
 
-void Progress::Tick(const Host& host) {
+void LiveProgress::Tick(const Host& host) {
   if (mode_ == OutputMode::kQuiet || mode_ == OutputMode::kSilent) return;
   const int64_t now = host.RunTimeMs();
   if (terminal_) {

@@ -1,5 +1,5 @@
-// Progress: what a person or a script sees of a run while it goes on. Text on a terminal (one line,
-// rewritten), plain lines elsewhere, JSON lines with --json.
+// LiveProgress: what a person or a script sees of a run while it goes on. Text on a terminal (one
+// line, rewritten), plain lines elsewhere, JSON lines with --json.
 #ifndef KEV_TOOLS_LIVE_PROGRESS_H_
 #define KEV_TOOLS_LIVE_PROGRESS_H_
 
@@ -19,9 +19,9 @@ enum class OutputMode {
   kSilent,  // nothing
 };
 
-class Progress {
+class LiveProgress {
  public:
-  explicit Progress(OutputMode mode);
+  explicit LiveProgress(OutputMode mode);
   void Started(const std::string& run, const std::string& folder, const Plan& plan);
   // After each committed group.
   void Committed(const EventGroup& group, const RunCore& core);
