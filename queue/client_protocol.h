@@ -47,7 +47,9 @@ class ClientProtocol final : public PeerProtocol {
   PeerNext Refused(Error why) override { return link_.End(std::move(why)); }
   PeerNext Read(const Frames& frames, int64_t now_us) override;
   PeerNext Write(FrameSink* sink, int64_t now_us) override;
-  int64_t WakeUs(int64_t now_us) const override { return link_.WakeUs(now_us); }
+  int64_t WakeUs(int64_t now_us) const override {
+    return said_bye_ ? now_us + link_.heartbeat_us() : link_.WakeUs(now_us);
+  }
 
   std::shared_ptr<const ClientQuestion> Call(
       std::string method, Value arguments, std::vector<std::pair<BlobRef, std::string>> blobs = {});

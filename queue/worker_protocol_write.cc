@@ -41,8 +41,7 @@ PeerNext WorkerProtocol::Write(FrameSink* sink, int64_t now_us) {
 }
 
 int64_t WorkerProtocol::WakeUs(int64_t now_us) const {
-  int64_t next = link_.WakeUs(now_us);
-  if (said_bye_) next = std::min(next, bye_us_ + kByeLimitUs + 1000);
+  int64_t next = said_bye_ ? bye_us_ + kByeLimitUs + 1000 : link_.WakeUs(now_us);
   if (const auto kill = inventory_.NextKill()) next = std::min(next, *kill);
   return next;
 }

@@ -237,7 +237,8 @@ TEST_CASE(
   CHECK(again->second.key == running.job.key);
 }
 
-TEST_CASE("a worker whose connection closes without BYE is lost at once, long before it is silent") {
+TEST_CASE(
+    "a worker whose connection closes without BYE is lost at once, long before it is silent") {
   Engine engine("tcp://127.0.0.1:*", milliseconds(60000));
   auto worker = Worker(engine.endpoint());
   const SessionId id = engine.Greet();
