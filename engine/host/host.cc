@@ -82,7 +82,7 @@ bool Host::Receive() {
       if (auto* result = std::get_if<ResultMessage>(&inbound.message)) {
         On(session, *result);
       } else if (auto* taken = std::get_if<Taken>(&inbound.message)) {
-        placer_.Taken({taken->key, taken->attempt}, RunTimeMs());
+        placer_.Taken({0, taken->key, taken->attempt}, RunTimeMs());
       } else if (auto* hello = std::get_if<Hello>(&inbound.message)) {
         On(session, *hello);
       } else if (auto* blob = std::get_if<BlobWanted>(&inbound.message)) {
@@ -100,11 +100,16 @@ bool Host::Receive() {
 }
 
 void Host::On(SessionId session, Hello& hello) {
-  placer_.AddWorker(session, {hello.stages, hello.slots, hello.host});
+  WorkerSpec spec{hello.stages, hello.slots, hello.host,  hello.resources,
+                  hello.labels, 0,           hello.worker};
+  if (hello.expires_in_ms != 0)
+    spec.expires_at_ms = RunTimeMs() + static_cast<int64_t>(hello.expires_in_ms);
+  placer_.AddWorker(session, spec);
+  placer_.SetCredit(session, UINT64_MAX);  // workers do not grant yet
   Welcome welcome;
   welcome.epoch = options_.epoch;
   for (const InFlight& item : hello.in_flight) {
-    const AttemptId id{item.key, item.attempt};
+    const AttemptId id{0, item.key, item.attempt};
     if (item.run == options_.run && CurrentAttempt(item.key) == item.attempt &&
         placer_.Adopt(session, id, RunTimeMs())) {
       welcome.keep.push_back(item);
@@ -119,7 +124,7 @@ void Host::On(SessionId session, Hello& hello) {
 uint32_t Host::CurrentAttempt(const JobKey& key) const { return core_->OpenAttempt(key); }
 
 void Host::On(SessionId session, ResultMessage& message) {
-  const AttemptId id{message.key, message.attempt};
+  const AttemptId id{0, message.key, message.attempt};
   Acknowledge ack{message.run, message.key, message.attempt, false};
   if (message.run != options_.run) {  // the same key in another run is another job
     ack.stale = true;
@@ -253,7 +258,7 @@ bool Host::Confirm() {
     committing_.pop_front();
     if (broken_) continue;
     for (auto& [session, ack] : commit.acks) {
-      reported_.erase({ack.key, ack.attempt});
+      reported_.erase({0, ack.key, ack.attempt});
       transport_->Send(session, std::move(ack));
     }
     Execute(commit.commands);
@@ -269,27 +274,38 @@ void Host::Execute(std::vector<Command>& commands) {
       if (CurrentAttempt(start->key) != start->attempt) continue;
       const Step& step = core_->plan().steps[start->key.step];
       ReadyAttempt ready;
-      ready.id = {start->key, start->attempt};
-      ready.stage = step.stage;
+      ready.id = {0, start->key, start->attempt};
+      ready.job_class = ClassOf(start->key.step);
       ready.not_before_ms = start->not_before_ms;
       ready.solitary = start->solitary;
-      ready.quiet_host = step.quiet_host;
-      ready.light = step.kind == StageKind::kPropose || step.kind == StageKind::kSelect;
-      ready.running_limit_ms = BackstopMs(step.timeout_running_ms);
-      ready.queued_limit_ms = step.timeout_queued_ms;
       if (step.kind == StageKind::kVerify && !options_.secret.IsNull()) {
         AppendToMap("secret", options_.secret, &start->payload);
       }
       payloads_[ready.id] = std::move(start->payload);
       placer_.Ready(ready, RunTimeMs());
     } else if (auto* cancel = std::get_if<CancelAttempt>(&command)) {
-      const AttemptId id{cancel->key, cancel->attempt};
+      const AttemptId id{0, cancel->key, cancel->attempt};
       payloads_.erase(id);
       if (const auto worker = placer_.Withdraw(id)) {
         transport_->Send(*worker, Cancel{options_.run, cancel->key, cancel->attempt});
       }
     }
   }
+}
+
+// The placer's class of a step.
+uint32_t Host::ClassOf(uint16_t step_number) {
+  const auto [it, fresh] = classes_.try_emplace(step_number, 0);
+  if (!fresh) return it->second;
+  const Step& step = core_->plan().steps[step_number];
+  JobClass job_class;
+  job_class.stage = step.stage;
+  job_class.step = step.id;
+  job_class.quiet_host = step.quiet_host;
+  job_class.light = step.kind == StageKind::kPropose || step.kind == StageKind::kSelect;
+  job_class.running_limit_ms = BackstopMs(step.timeout_running_ms);
+  job_class.queued_limit_ms = step.timeout_queued_ms;
+  return it->second = placer_.AddClass(job_class);
 }
 
 bool Host::PlaceAndSend() {
@@ -312,9 +328,9 @@ void Host::Expire() {
   if (broken_) return;
   for (const Placer::Expired& expired : placer_.TakeExpired(RunTimeMs())) {
     if (CurrentAttempt(expired.id.key) != expired.id.attempt) continue;
-    Post(AttemptTimedOut{
-        expired.id.key, expired.id.attempt,
-        expired.running ? AttemptTimedOut::Kind::kRunning : AttemptTimedOut::Kind::kQueued});
+    Post(AttemptTimedOut{expired.id.key, expired.id.attempt,
+                         expired.kind == Placer::Limit::kRunning ? AttemptTimedOut::Kind::kRunning
+                                                                 : AttemptTimedOut::Kind::kQueued});
     placer_.Withdraw(expired.id);
   }
 }

@@ -99,6 +99,7 @@ class Host {
   bool PlaceAndSend();
   void Expire();
   uint32_t CurrentAttempt(const JobKey& key) const;
+  uint32_t ClassOf(uint16_t step);
 
   HostOptions options_;
   RunCore* core_;
@@ -111,6 +112,7 @@ class Host {
   std::deque<InCommit> committing_;
   std::map<uint64_t, Reader> readers_;
   std::map<SessionId, Hello> sessions_;
+  std::map<uint16_t, uint32_t> classes_;       // step -> the placer's class
   std::map<AttemptId, std::string> payloads_;  // of attempts that are ready or out
   std::set<AttemptId> reported_;               // results that wait for their commit
   std::set<std::string> stored_blobs_;         // known to be in the store
