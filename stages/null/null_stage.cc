@@ -42,6 +42,8 @@ JobResult Compile(const Job& job, StageContext&) {
   return result;
 }
 
+JobResult Exec(const Job&, StageContext&) { return {}; }
+
 JobResult Verify(const Job&, StageContext&) {
   JobResult result;
   result.facts.Set("workloads", 3);
@@ -87,6 +89,7 @@ StageHandler NullHandler(std::string_view stage) {
   if (stage == "verify/null") return Verify;
   if (stage == "profile/null") return Profile;
   if (stage == "select/null") return Select;
+  if (stage == "exec/null") return Exec;
   return nullptr;
 }
 
