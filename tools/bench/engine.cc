@@ -65,17 +65,15 @@ Result<Throughput> Measure(const EngineBenchOptions& options, uint32_t credit, u
   const Error late{Code::kUnavailable, "the jobs could not be queued, or were not done in time"};
   if (!rig.Drive([&] { return rig.run->Settled(); }, 120000)) return late;
   for (uint32_t i = 0; i < options.workers; ++i) {
-    const auto pid = rig.StartWorker({"--only", "exec/null", "--slots", "1", "--prefetch",
-                                      std::to_string(credit)});
+    const auto pid = rig.StartWorker(
+        {"--only", "exec/null", "--slots", "1", "--prefetch", std::to_string(credit)});
     if (!pid) return pid.error();
   }
   // The clock starts when all workers have joined and the first tenth is done: starting a process
   // is not the engine's work.
   const uint64_t warm = jobs / 10;
   if (!rig.Drive(
-          [&] {
-            return rig.host->workers() == options.workers && rig.run->jobs_done() >= warm;
-          },
+          [&] { return rig.host->workers() == options.workers && rig.run->jobs_done() >= warm; },
           120000))
     return late;
   const auto started = Steady::now();
@@ -124,8 +122,7 @@ int EngineBenchmark(const EngineBenchOptions& options) {
     for (const uint32_t credit : credits) {
       const auto one = Measure(options, credit, std::min<uint64_t>(options.jobs, 60000));
       if (!one) return Complain(one.error().message);
-      if (!options.json)
-        std::printf("  credit %u: %.0f jobs/s\n", credit, one->jobs_per_s);
+      if (!options.json) std::printf("  credit %u: %.0f jobs/s\n", credit, one->jobs_per_s);
       if (one->jobs_per_s > best.jobs_per_s) {
         best = *one;
         best_credit = credit;

@@ -11,7 +11,7 @@ struct EngineBenchOptions {
   std::string durability = "strict";
   uint32_t workers = 2;
   uint64_t jobs = 200000;
-  uint32_t credit = 0;         // sent ahead to a worker; 0: the best of a sweep
+  uint32_t credit = 0;          // sent ahead to a worker; 0: the best of a sweep
   uint32_t latency_jobs = 500;  // one at a time
   bool json = false;
 };
