@@ -95,18 +95,33 @@ HostedRun::InCommit HostedRun::FormGroup(int64_t now_ms) {
       request->projections.push_back(CandidateProjection(*core_, subject));
     request->projections.push_back({"run", {{"record", ToJson(core_->RunRecord())}}});
   }
-  if (options_.snapshot_events != 0 &&
-      group.last_seq() - snapshot_seq_ >= options_.snapshot_events) {
-    request->snapshot = core_->Snapshot();
-    snapshot_seq_ = group.last_seq();
-  }
+  if (options_.snapshot_events != 0) TakeSnapshot(group.last_seq(), changed, request.get());
   in.commit = std::move(request);
   return in;
 }
 
-bool HostedRun::Owns(uint64_t ticket) const {
-  return std::any_of(committing_.begin(), committing_.end(),
-                     [&](const InCommit& c) { return c.ticket == ticket; });
+void HostedRun::TakeSnapshot(uint64_t seq, const std::vector<Subject>& changed, Commit* request) {
+  for (const Subject subject : changed) {
+    const bool over =
+        subject.kind == SubjectKind::kCandidate ? core_->candidates()[subject.number - 1].ended
+        : subject.kind == SubjectKind::kRequest
+            ? core_->requests()[subject.number - 1].outcome.state != StepOutcome::State::kOpen
+            : false;
+    if (over && options_.projections) ended_.emplace_back(seq, subject);
+  }
+  // The longer the log, the rarer: in all, snapshots cost a constant part of what the log does.
+  const uint64_t since = seq - snapshot_seq_;
+  if (since < options_.snapshot_events || since < snapshot_seq_ / 8) return;
+  request->snapshot = core_->Snapshot();
+  for (; !ended_.empty() && ended_.front().first <= snapshot_seq_; ended_.pop_front()) {
+    const Subject subject = ended_.front().second;
+    // The best ones are kept by the core, and in the store.
+    if (subject.kind == SubjectKind::kCandidate && core_->candidates().Find(subject.number))
+      continue;
+    request->forget.push_back((subject.kind == SubjectKind::kCandidate ? "cand:" : "req:") +
+                              std::to_string(subject.number));
+  }
+  snapshot_seq_ = seq;
 }
 
 void HostedRun::Retain(const InCommit& in, int64_t now_ms) {

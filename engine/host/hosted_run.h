@@ -38,7 +38,9 @@ struct HostedRunOptions {
   // After a restart workers may come back with what they hold; after this time the rest counts as
   // lost. 0: nobody can come back.
   int64_t restart_grace_ms = 0;
-  uint64_t snapshot_events = 0;  // a snapshot of the core each so many events; 0: never
+  // A snapshot of the core each so many events, or when an eighth has been added; 0: never. With
+  // it go the records of what ended before the last one.
+  uint64_t snapshot_events = 0;
   // Confirmed commits stay in memory so long, to be written again by a store that lost its tail.
   // 0: a confirmed commit is on the disk.
   int64_t retain_ms = 0;
@@ -93,8 +95,7 @@ class HostedRun {
   // Forms groups and submits them. Gives whether anything was submitted.
   bool CommitGroups(Store* store, int64_t now_ms);
   InCommit FormGroup(int64_t now_ms);
-  // The commit of this ticket, taken off the pipeline; nullopt when it is none of this run.
-  bool Owns(uint64_t ticket) const;
+  void TakeSnapshot(uint64_t seq, const std::vector<Subject>& changed, Commit* request);
   // Gives the commits that are confirmed now, in order.
   std::vector<InCommit> Confirm(uint64_t ticket, int64_t now_ms);
   // The store is back and its log ends at `seq`, in an entry with this digest.
@@ -113,8 +114,8 @@ class HostedRun {
   std::unordered_set<std::string> stored_blobs_;    // known to be in the store
   std::set<std::pair<JobKey, uint32_t>> reported_;  // results that wait for their commit
   std::set<std::pair<JobKey, uint32_t>> losing_;    // AttemptLost is queued and not yet applied
-  bool losing_all_ = false;  // OpenAttemptsLost is queued and not yet applied
-  std::vector<uint32_t> classes_;                   // by step: the placer's number
+  bool losing_all_ = false;        // OpenAttemptsLost is queued and not yet applied
+  std::vector<uint32_t> classes_;  // by step: the placer's number
   std::optional<Error> broken_;
   std::optional<int64_t> grace_until_ms_;
   std::set<std::pair<JobKey, uint32_t>> adopted_;  // in the grace: what workers came back with
@@ -123,6 +124,8 @@ class HostedRun {
   uint64_t confirmed_seq_;
   std::string confirmed_digest_;
   uint64_t snapshot_seq_;
+  // Records that a later snapshot takes out of the store: (event that ended it, key).
+  std::deque<std::pair<uint64_t, Subject>> ended_;
   bool held_ = false;  // told to the placer
 };
 
