@@ -34,7 +34,8 @@ end
 return 'OK'
 )lua";
 
-constexpr size_t kPage = 1000;           // log entries per XRANGE
+constexpr size_t kPage = 1000;     // log entries per XRANGE
+constexpr size_t kReadPage = 100;  // the same for ReadLog, which reads no further than it must
 constexpr size_t kKnownBlobs = 1 << 20;  // names remembered so that a blob is written once
 
 std::string Key(const std::string& run, std::string_view rest) {
@@ -106,6 +107,7 @@ class Pipelined final : public RedisStore {
     std::shared_ptr<const Commit> commit;
     std::string run, sha256;
     uint64_t from = 0, to = 0;
+    size_t bytes = 0;  // read so far
     bool done = false;
     bool again = false;  // the server had forgotten the script
   };
@@ -246,7 +248,7 @@ void Pipelined::IssueRead(Operation& op) {
   } else {
     const std::string key = Key(op.run, "log"), from = std::to_string(op.from),
                       to = std::to_string(op.to);
-    const std::string page = std::to_string(kPage);
+    const std::string page = std::to_string(kReadPage);
     connection_.Append({"XRANGE", key, from, to, "COUNT", page});
   }
   expected_.push_back({Role::kRead, op.completion.ticket, {}});
@@ -334,9 +336,10 @@ void Pipelined::AbsorbRead(Operation& op, RedisReply& reply) {
       return;
     }
     op.from = entry->last_seq + 1;
+    op.bytes += entry->body.size();
     op.completion.data.push_back(std::move(entry->body));
   }
-  if (reply.list.size() == kPage && op.from <= op.to) {
+  if (reply.list.size() == kReadPage && op.from <= op.to && op.bytes < kMostLogBytes) {
     op.done = false;
     Issue(op);
   }

@@ -10,6 +10,7 @@ namespace {
 // While one commit is in flight the next group collects; a second one leaves only when it is worth
 // a trip of its own.
 constexpr size_t kWorthATrip = 32;
+constexpr size_t kRecentBytes = size_t{16} << 20;
 
 Projection CandidateProjection(const RunCore& core, Subject subject) {
   static constexpr const char* kPrefix[] = {"cand:", "req:", "prep:"};
@@ -126,10 +127,29 @@ void HostedRun::TakeSnapshot(uint64_t seq, const std::vector<Subject>& changed, 
 
 void HostedRun::Retain(const InCommit& in, int64_t now_ms) {
   confirmed_seq_ = in.commit->last_seq;
-  confirmed_digest_ = in.commit->digest;
+  recent_.push_back(in.commit);
+  recent_bytes_ += in.commit->body.size();
+  while (recent_bytes_ > kRecentBytes) {
+    recent_bytes_ -= recent_.front()->body.size();
+    recent_.pop_front();
+  }
   if (options_.retain_ms == 0) return;
   retained_.push_back({in.commit, now_ms});
   while (now_ms - retained_.front().at_ms > options_.retain_ms) retained_.pop_front();
+}
+
+std::optional<std::vector<std::string>> HostedRun::Recent(uint64_t from, uint64_t to) const {
+  if (recent_.empty() || from <= recent_.front()->expected_seq || to > confirmed_seq_)
+    return std::nullopt;
+  auto at = std::partition_point(recent_.begin(), recent_.end(),
+                                 [&](const auto& commit) { return commit->last_seq < from; });
+  std::vector<std::string> bodies;
+  size_t bytes = 0;
+  for (; at != recent_.end() && (*at)->expected_seq < to && bytes < kMostLogBytes; ++at) {
+    bodies.push_back((*at)->body);
+    bytes += (*at)->body.size();
+  }
+  return bodies;
 }
 
 std::vector<HostedRun::InCommit> HostedRun::Confirm(uint64_t ticket, int64_t now_ms) {

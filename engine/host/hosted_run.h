@@ -64,6 +64,9 @@ class HostedRun {
   int64_t HostTimeMs(int64_t run_ms) const { return run_ms - options_.run_time_ms + started_ms_; }
   uint64_t jobs_done() const { return jobs_done_; }
   uint64_t confirmed_seq() const { return confirmed_seq_; }
+  // Groups that hold events of from..to, from what was confirmed lately; nullopt: the store must be
+  // asked.
+  std::optional<std::vector<std::string>> Recent(uint64_t from, uint64_t to) const;
   bool in_grace() const { return grace_until_ms_.has_value(); }
 
   // Called after each group is confirmed, with what was written.
@@ -111,6 +114,9 @@ class HostedRun {
   std::deque<PendingEvent> pending_;
   std::deque<InCommit> committing_;
   std::deque<Retained> retained_;
+  // Confirmed lately: stateful stages ask for the newest part of the log again and again.
+  std::deque<std::shared_ptr<const Commit>> recent_;
+  size_t recent_bytes_ = 0;
   std::unordered_set<std::string> stored_blobs_;    // known to be in the store
   std::set<std::pair<JobKey, uint32_t>> reported_;  // results that wait for their commit
   std::set<std::pair<JobKey, uint32_t>> losing_;    // AttemptLost is queued and not yet applied
@@ -122,7 +128,6 @@ class HostedRun {
   uint64_t jobs_done_ = 0;
   uint64_t next_seq_;
   uint64_t confirmed_seq_;
-  std::string confirmed_digest_;
   uint64_t snapshot_seq_;
   // Records that a later snapshot takes out of the store: (event that ended it, key).
   std::deque<std::pair<uint64_t, Subject>> ended_;

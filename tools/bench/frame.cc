@@ -39,6 +39,7 @@ Plan FramePlan(uint64_t candidates, uint32_t in_flight) {
                 NullStep("profile", "profile/null", StageKind::kProfile, {2}),
                 NullStep("select", "select/null", StageKind::kSelect, {})};
   plan.steps[0].batch = 64;
+  plan.steps[4].stateful = true;  // it folds the whole log, as a policy does
   plan.steps[3].final_fidelity = true;
   plan.select = 4;
   plan.shares = {{0, Share::Kind::kFill, 0}};
