@@ -1,5 +1,8 @@
 // Ended candidates that were let go: nothing that is decided later shows it, and they cost little.
 #include <doctest/doctest.h>
+#include <malloc.h>
+
+#include <memory>
 
 #include "tests/engine/support/driven_run.h"
 #include "tests/engine/support/random_run.h"
@@ -87,6 +90,82 @@ TEST_CASE("every random run comes to its end once nothing goes wrong any more") 
     CHECK(run.core().reserved_usd() == 0);
     CHECK(run.core().searches().size() == 1);
   }
+}
+
+// A core that lets go, through which `count` usual candidates went, 64 at a time and 16 a request.
+std::unique_ptr<RunCore> Slim(uint32_t count, size_t* heap_before = nullptr) {
+  auto b = LinearPlan();
+  b.plan().in_flight = 64;
+  b.plan().budget.candidates = count;
+  b.at("tune").batch = 16;
+  auto core =
+      std::make_unique<RunCore>("test", RunCore::Options{.payloads = false, .keep_ended = false});
+  std::vector<StartAttempt> open;
+  const auto apply = [&](Event event) {
+    EventGroup group{core->last_seq() + 1, 0, {}, {}};
+    group.events.push_back(std::move(event));
+    for (const Command& command : core->Apply(group)) {
+      if (const auto* start = std::get_if<StartAttempt>(&command)) open.push_back(*start);
+    }
+  };
+  apply(RunSubmitted{b.plan(), Value()});
+  uint32_t sources = 0;
+  while (core->phase() == Phase::kSearching && !open.empty()) {
+    const StartAttempt start = open.back();
+    open.pop_back();
+    Job job;
+    job.key = start.key;
+    job.step = b.plan().steps[start.key.step].id;
+    job.stage = b.plan().steps[start.key.step].stage;
+    JobResult r;
+    if (start.key.subject.kind == SubjectKind::kRequest) {
+      const ProposeRequest& request = core->requests()[start.key.subject.number - 1];
+      if (request.select)
+        r.requests.push_back(
+            {"tune", static_cast<uint32_t>(request.request.hints["tune"].AsInt()), {}, {}});
+      for (uint32_t i = 0; !request.select && i < request.request.count; ++i)
+        r.proposals.push_back(ProposalOf("source " + std::to_string(++sources)));
+    } else if (job.stage == "profile") {
+      r = Measured(1.0 / (1 + start.key.subject.number));
+    }
+    if (heap_before != nullptr && core->candidates().size() >= 1000 && *heap_before == 0)
+      *heap_before = mallinfo2().uordblks;
+    apply(JobReported{start.key, start.attempt, std::move(r), "w"});
+  }
+  return core;
+}
+
+TEST_CASE("a usual candidate that was let go costs at most 64 bytes, its index included") {
+  size_t before = 0;
+  const auto core = Slim(101000, &before);
+  const size_t used = mallinfo2().uordblks - before;
+  REQUIRE(core->candidates().size() == 101000);
+  CAPTURE(used);
+  CHECK(used <= 64 * 100000);
+}
+
+TEST_CASE("what was let go is still known: duplicates, and results that come again") {
+  const auto slim = Slim(1000);
+  const RunCore& core = *slim;
+  REQUIRE(core.candidates().Find(900) == nullptr);
+  const JobKey build{{SubjectKind::kCandidate, 900}, 1, 0};
+  CHECK(core.HasReported(build, 1));
+  CHECK_FALSE(core.HasReported(build, 2));
+  CHECK(core.WasIssued(build, 1));
+  CHECK_FALSE(core.WasIssued(build, 2));
+  // The propose step that it came from was no job of its own.
+  const JobKey origin{{SubjectKind::kCandidate, 900}, 0, 0};
+  CHECK_FALSE(core.HasReported(origin, 1));
+  CHECK_FALSE(core.WasIssued(origin, 1));
+  CHECK(core.CandidateRecord(build.subject).IsNull());
+  CHECK(core.Explain(build) == "c900 has ended");
+  const JobKey request{{SubjectKind::kRequest, 2}, 0, 0};
+  REQUIRE(core.requests().Find(2) == nullptr);
+  CHECK(core.HasReported(request, 1));
+  CHECK_FALSE(core.HasReported({request.subject, 0, 5}, 1));
+  CHECK_FALSE(core.WasIssued({request.subject, 0, 5}, 1));
+  CHECK_FALSE(core.HasReported({request.subject, 1, 0}, 1));
+  CHECK(core.CandidateRecord(request.subject).IsNull());
 }
 
 }  // namespace
