@@ -76,7 +76,7 @@ struct Candidate {
   CandidateView view;   // facts inside it are kept in `steps`, view.facts stays null
   uint16_t origin = 0;  // step that proposed it; the number of steps when it was given
   uint32_t search = 0;
-  // Of compile steps in branches of a foreach: those of all its branches, in their order.
+  // Where compile steps run in branches: what the branches gave that still stand, in their order.
   std::vector<Artefact> artefacts;
   // What a branch works on, by (foreach step, branch), where it has artefacts of its own.
   std::map<std::pair<uint16_t, uint16_t>, std::vector<Artefact>> branch_artefacts;

@@ -144,9 +144,12 @@ void RunCore::Compiled(Candidate& c, const JobKey& key, const std::vector<Artefa
         plan_.steps[key.step].id);
 }
 
-// Where branches have artefacts of their own, the candidate has those of the branches that still
-// stand.
+// Where branches compile, the candidate has what those of them gave that still stand.
 void RunCore::GatherArtefacts(Candidate& c, uint16_t region) {
+  bool compiles = false;
+  for (size_t s = 0; s < plan_.steps.size(); ++s)
+    compiles = compiles || (region_[s] == region && plan_.steps[s].kind == StageKind::kCompile);
+  if (!compiles) return;
   std::vector<Artefact> all;
   for (auto it = c.branch_artefacts.lower_bound({region, 0});
        it != c.branch_artefacts.end() && it->first.first == region; ++it) {

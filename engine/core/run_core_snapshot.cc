@@ -497,7 +497,9 @@ struct SnapshotForm {
         return "search " + std::to_string(id);
     }
     for (const auto& [key, outcome] : r.claims_) {
-      if (key.step >= n || !key.claim() || !is_kept(key.subject)) return "claims";
+      if (key.step >= n || !key.claim() ||
+          (outcome.state == StepOutcome::State::kOpen && !is_kept(key.subject)))
+        return "claims";
     }
     for (const Best& b : r.confirmed_) {
       if (b.step >= n || !is_kept(b.candidate)) return "confirmed candidates";
