@@ -36,7 +36,7 @@ return 'OK'
 
 constexpr size_t kPage = 1000;     // log entries per XRANGE
 constexpr size_t kReadPage = 100;  // the same for ReadLog, which reads no further than it must
-constexpr size_t kKnownBlobs = 1 << 20;  // names remembered so that a blob is written once
+constexpr size_t kKnownBlobs = 1 << 16;  // names remembered so that a blob is written once
 
 std::string Key(const std::string& run, std::string_view rest) {
   std::string key = "kev:{";
