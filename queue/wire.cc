@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <utility>
 
 namespace kev {
@@ -42,19 +43,13 @@ void PutArray(size_t n, std::string* out) {
   PutBig(n, n <= 0xffff ? 2 : 4, out);
 }
 
-const char* Name(RejectReason reason) {
-  switch (reason) {
-    case RejectReason::kResync:
-      return "resync";
-    case RejectReason::kVersion:
-      return "version";
-    case RejectReason::kMalformed:
-      return "malformed";
-  }
-  return "malformed";
+void PutDouble(double value, std::string* out) {
+  out->push_back(static_cast<char>(0xcb));
+  PutBig(std::bit_cast<uint64_t>(value), 8, out);
 }
 
-// [run, kind, number, step, index, attempt]: the first six elements of every item.
+}  // namespace
+
 Result<InFlight> AttemptFrom(const Value& value) {
   const Value::List& list = value.AsList();
   if (list.size() < 6 || !list[0].IsString()) return Malformed("an item is not an attempt");
@@ -99,7 +94,18 @@ Result<std::vector<InFlight>> AttemptsFrom(const Value& value) {
   return ids;
 }
 
-}  // namespace
+std::string Name(const InFlight& id) {
+  return Name(id.key.subject) + "/" + std::to_string(id.key.step) + "." +
+         std::to_string(id.key.index) + "#" + std::to_string(id.attempt) + " of run " + id.run;
+}
+
+const char* Name(MessageType type) {
+  static constexpr const char* kNames[] = {
+      "?",      "HELLO",   "WELCOME", "REJECT",   "JOBS",    "TAKEN",       "RESULT",  "ACK",
+      "CANCEL", "PING",    "PONG",    "BLOB_GET", "BLOB",    "HISTORY_GET", "HISTORY", "DRAIN",
+      "BYE",    "BYE_ACK", "CREDIT",  "PROGRESS", "RETRACT", "RETURNED",    "CALL",    "REPLY"};
+  return kNames[std::min<size_t>(static_cast<size_t>(type), std::size(kNames) - 1)];
+}
 
 std::string EncodeHeader(const WireHeader& header) {
   std::string out;
@@ -130,80 +136,11 @@ Result<WireHeader> DecodeHeader(std::string_view frame) {
   }
   WireHeader header;
   header.type = static_cast<MessageType>(byte(4));
+  header.minor = byte(3);
   header.flags = byte(5);
   header.count = static_cast<uint16_t>(byte(6) | byte(7) << 8);
   for (size_t i = 0; i < 8; ++i) header.seq |= static_cast<uint64_t>(byte(8 + i)) << (8 * i);
   return header;
-}
-
-std::string EncodeReject(RejectReason reason, const std::string& text) {
-  Value body;
-  body.Set("reason", Name(reason));
-  body.Set("text", text);
-  body.Set("major", static_cast<int64_t>(kWireMajor));
-  return EncodeCanonical(body);
-}
-
-Rejected RejectFrom(const Value& body) {
-  const std::string& reason = body["reason"].AsString();
-  return {reason == "resync"    ? RejectReason::kResync
-          : reason == "version" ? RejectReason::kVersion
-                                : RejectReason::kMalformed,
-          body["text"].AsString()};
-}
-
-std::string EncodeHello(const Hello& hello, const std::string& instance) {
-  Value body;
-  body.Set("worker", hello.worker);
-  body.Set("instance", instance);
-  body.Set("program", hello.program);
-  body.Set("stages", Value::List(hello.stages.begin(), hello.stages.end()));
-  body.Set("slots", hello.slots);
-  body.Set("host", hello.host);
-  body.Set("version", hello.version);
-  body.Set("items", ToValue(hello.in_flight));
-  return EncodeCanonical(body);
-}
-
-Result<Hello> HelloFrom(const Value& body, std::string* instance) {
-  Hello hello;
-  hello.worker = body["worker"].AsString();
-  *instance = body["instance"].AsString();
-  if (hello.worker.empty() || instance->empty())
-    return Malformed("HELLO without worker or instance");
-  hello.program = body["program"].AsString();
-  for (const Value& stage : body["stages"].AsList()) hello.stages.push_back(stage.AsString());
-  const int64_t slots = body["slots"].AsInt(1);
-  if (slots < 1 || slots > 65536)
-    return Malformed("HELLO with " + std::to_string(slots) + " slots");
-  hello.slots = static_cast<uint32_t>(slots);
-  hello.host = body["host"].AsString();
-  hello.version = body["version"].AsString();
-  Result<std::vector<InFlight>> ids = AttemptsFrom(body["items"]);
-  if (!ids) return ids.error();
-  hello.in_flight = std::move(*ids);
-  return hello;
-}
-
-std::string EncodeWelcome(const WelcomeBody& w) {
-  Value body;
-  body.Set("epoch", w.welcome.epoch);
-  body.Set("heartbeat_ms", static_cast<int64_t>(w.heartbeat.count()));
-  body.Set("liveness", w.liveness);
-  body.Set("items", ToValue(w.welcome.keep));
-  return EncodeCanonical(body);
-}
-
-Result<WelcomeBody> WelcomeFrom(const Value& body) {
-  WelcomeBody w;
-  w.welcome.epoch = static_cast<uint64_t>(body["epoch"].AsInt());
-  w.heartbeat = std::chrono::milliseconds(body["heartbeat_ms"].AsInt(1000));
-  w.liveness = static_cast<int>(body["liveness"].AsInt(4));
-  if (w.heartbeat.count() < 1 || w.liveness < 1) return Malformed("WELCOME without a heartbeat");
-  Result<std::vector<InFlight>> ids = AttemptsFrom(body["items"]);
-  if (!ids) return ids.error();
-  w.welcome.keep = std::move(*ids);
-  return w;
 }
 
 void BatchBody::Begin(size_t elements, const std::string& run, const JobKey& key,
@@ -222,9 +159,19 @@ void BatchBody::Add(const std::string& run, const JobKey& key, uint32_t attempt)
   Begin(6, run, key, attempt);
 }
 
-void BatchBody::AddStale(const std::string& run, const JobKey& key, uint32_t attempt, bool stale) {
+void BatchBody::AddNumber(const std::string& run, const JobKey& key, uint32_t attempt,
+                          uint64_t number) {
   Begin(7, run, key, attempt);
-  PutUint(stale ? 1 : 0, &items_);
+  PutUint(number, &items_);
+}
+
+void BatchBody::AddProgress(const Progress& progress) {
+  Begin(8, progress.run, progress.key, progress.attempt);
+  if (progress.fraction < 0)
+    items_.push_back(static_cast<char>(0xc0));
+  else
+    PutDouble(progress.fraction, &items_);
+  PutText(progress.note, &items_);
 }
 
 void BatchBody::AddBlobs(const std::string& run, const JobKey& key, uint32_t attempt,
@@ -264,7 +211,15 @@ Result<std::vector<BatchItem>> BatchFrom(const Value& body) {
     BatchItem item;
     item.id = std::move(*id);
     const Value::List& list = v.AsList();
-    if (list.size() > 6 && list[6].IsInt()) item.stale = list[6].AsInt() != 0;
+    if (list.size() > 6 && list[6].IsInt()) {
+      if (list[6].AsInt() < 0) return Malformed("an item's number is negative");
+      item.number = static_cast<uint64_t>(list[6].AsInt());
+    }
+    if (list.size() > 7 && list[7].IsString()) {
+      item.note = list[7].AsString();
+      item.fraction = list[6].AsDouble(-1);
+      if (!(item.fraction <= 1)) return Malformed("a fraction of progress is above 1");
+    }
     if (list.size() > 6 && list[6].IsList()) {
       for (const Value& blob : list[6].AsList()) {
         const Value::List& pair = blob.AsList();
@@ -279,32 +234,20 @@ Result<std::vector<BatchItem>> BatchFrom(const Value& body) {
   return batch;
 }
 
-std::string EncodeBlobGet(const std::string& sha256) {
-  Value body;
-  body.Set("sha256", sha256);
-  return EncodeCanonical(body);
-}
-
-std::string EncodeBlob(const std::string& sha256, bool found) {
-  Value body;
-  body.Set("sha256", sha256);
-  body.Set("found", found);
-  return EncodeCanonical(body);
-}
-
-std::string EncodeHistoryGet(const HistoryWanted& wanted) {
-  Value body;
-  body.Set("run", wanted.run);
-  body.Set("from", wanted.from);
-  body.Set("to", wanted.to);
-  return EncodeCanonical(body);
-}
-
-std::string EncodeHistory(const std::string& run, uint64_t from) {
-  Value body;
-  body.Set("run", run);
-  body.Set("from", from);
-  return EncodeCanonical(body);
+bool IsBatch(MessageType type) {
+  switch (type) {
+    case MessageType::kJobs:
+    case MessageType::kTaken:
+    case MessageType::kResult:
+    case MessageType::kAck:
+    case MessageType::kCancel:
+    case MessageType::kProgress:
+    case MessageType::kRetract:
+    case MessageType::kReturned:
+      return true;
+    default:
+      return false;
+  }
 }
 
 bool IsSha256(std::string_view text) {

@@ -1,5 +1,5 @@
 // The bytes of the protocol (queue/PROTOCOL.md) apart from any socket: the 16-byte header, message
-// types, bodies.
+// types, batches. The other bodies are in queue/wire_bodies.h.
 //
 // Bodies are canonical msgpack maps with short keys; batches are lists of attempts under "items".
 // Readers ignore map keys and list elements that they do not know. Threads: functions on values.
@@ -7,7 +7,6 @@
 #ifndef KEV_QUEUE_WIRE_H_
 #define KEV_QUEUE_WIRE_H_
 
-#include <chrono>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -21,7 +20,7 @@
 namespace kev {
 
 inline constexpr uint8_t kWireMajor = 1;
-inline constexpr uint8_t kWireMinor = 0;
+inline constexpr uint8_t kWireMinor = 1;
 inline constexpr size_t kWireHeaderBytes = 16;
 inline constexpr int64_t kWireMaxFrame = int64_t{256} << 20;
 // A batch is sent when it has this many items or payload bytes, whatever comes first.
@@ -44,48 +43,49 @@ enum class MessageType : uint8_t {
   kHistoryGet,  // W->E
   kHistory,     // E->W  one payload frame per event group
   kDrain,       // E->W  finish what is under way, then BYE
-  kBye,         // W->E
-  kByeAck,      // E->W
+  kBye,         // W->E, C->E
+  kByeAck,      // E->W, E->C
+  // Since 1.1.
+  kCredit,    // W->E  how many attempts it takes in this session, in all
+  kProgress,  // W->E  batch: still at it
+  kRetract,   // E->W  batch: hand back what has not begun
+  kReturned,  // W->E  batch: not begun, handed back
+  kCall,      // C->E  a question or an order; blobs as payload frames
+  kReply,     // E->C
 };
-inline constexpr uint8_t kLastMessageType = static_cast<uint8_t>(MessageType::kByeAck);
+inline constexpr uint8_t kLastMessageType = static_cast<uint8_t>(MessageType::kReply);
+// A worker may be sent this many attempts beyond its slots.
+inline constexpr uint32_t kMostPrefetch = 256;
+
+const char* Name(MessageType type);  // "HELLO", …
 
 struct WireHeader {
   MessageType type = MessageType::kPing;
   uint8_t flags = 0;
   uint16_t count = 0;  // items in the body
   uint64_t seq = 0;    // counts the messages of one session and direction from 1; a gap is an error
+  uint8_t minor = kWireMinor;  // of the peer; EncodeHeader writes this end's
 };
 std::string EncodeHeader(const WireHeader& header);
 // kConflict: another major version. kCorrupt: not this protocol.
 Result<WireHeader> DecodeHeader(std::string_view frame);
 
-enum class RejectReason { kResync, kVersion, kMalformed };
-std::string EncodeReject(RejectReason reason, const std::string& text);
-struct Rejected {
-  RejectReason reason = RejectReason::kMalformed;
-  std::string text;
-};
-Rejected RejectFrom(const Value& body);
-
-// HELLO carries, beside Hello's own fields, a random name of this process that survives
-// reconnecting.
-std::string EncodeHello(const Hello& hello, const std::string& instance);
-Result<Hello> HelloFrom(const Value& body, std::string* instance);
-
-struct WelcomeBody {
-  Welcome welcome;
-  std::chrono::milliseconds heartbeat{1000};
-  int liveness = 4;
-};
-std::string EncodeWelcome(const WelcomeBody& welcome);
-Result<WelcomeBody> WelcomeFrom(const Value& body);
+// An attempt as the list [run, kind, number, step, index, attempt].
+Value ToValue(const InFlight& id);
+Value ToValue(const std::vector<InFlight>& ids);
+Result<InFlight> AttemptFrom(const Value& value);
+Result<std::vector<InFlight>> AttemptsFrom(const Value& value);
+// "c12/3.0#1 of run R": for messages.
+std::string Name(const InFlight& id);
 
 // Writes {"items": […]} without building Values: one item per attempt, with what the message type
 // adds to it.
 class BatchBody {
  public:
   void Add(const std::string& run, const JobKey& key, uint32_t attempt);
-  void AddStale(const std::string& run, const JobKey& key, uint32_t attempt, bool stale);
+  // ACK: 0 committed, 1 stale. CANCEL: the grace in ms.
+  void AddNumber(const std::string& run, const JobKey& key, uint32_t attempt, uint64_t number);
+  void AddProgress(const Progress& progress);
   void AddBlobs(const std::string& run, const JobKey& key, uint32_t attempt,
                 const std::vector<std::pair<BlobRef, std::string>>& blobs);
   size_t size() const { return count_; }
@@ -100,15 +100,13 @@ class BatchBody {
 
 struct BatchItem {
   InFlight id;
-  bool stale = false;          // ACK
+  uint64_t number = 0;         // ACK, CANCEL
   std::vector<BlobRef> blobs;  // RESULT
+  double fraction = -1;        // PROGRESS; < 0: not known
+  std::string note;            // PROGRESS
 };
+bool IsBatch(MessageType type);
 Result<std::vector<BatchItem>> BatchFrom(const Value& body);
-
-std::string EncodeBlobGet(const std::string& sha256);
-std::string EncodeBlob(const std::string& sha256, bool found);
-std::string EncodeHistoryGet(const HistoryWanted& wanted);
-std::string EncodeHistory(const std::string& run, uint64_t from);
 
 // Whether `text` is 64 lower-case hexadecimal digits.
 bool IsSha256(std::string_view text);

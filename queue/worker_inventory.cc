@@ -1,85 +1,131 @@
 #include "queue/worker_inventory.h"
 
 #include <algorithm>
-#include <functional>
 #include <tuple>
 #include <unordered_set>
 
 #include "engine/core/value.h"
+#include "queue/attempt_set.h"
 
 namespace kev {
 
 size_t WorkerInventory::Hash::operator()(const InFlight& id) const {
-  const uint64_t a = static_cast<uint64_t>(id.key.subject.number) << 32 |
-                     static_cast<uint64_t>(id.key.step) << 16 | id.key.index;
-  const uint64_t b =
-      static_cast<uint64_t>(id.attempt) << 8 | static_cast<uint64_t>(id.key.subject.kind);
-  uint64_t h = (a ^ (b * 0x9e3779b97f4a7c15u)) * 0xbf58476d1ce4e5b9u;
-  h ^= h >> 29;
-  return static_cast<size_t>(h) ^ std::hash<std::string>{}(id.run);
+  return static_cast<size_t>(Fingerprint(id.run, id.key, id.attempt));
 }
 
 bool WorkerInventory::Add(InFlight id, std::string payload) {
-  Entry entry;
-  entry.payload = std::move(payload);
-  entry.cancelled = std::make_shared<std::atomic<bool>>(false);
-  if (!entries_.emplace(id, std::move(entry)).second) return false;
+  const auto [it, added] = entries_.try_emplace(id);
+  if (!added) return false;
+  it->second.payload = std::move(payload);
+  it->second.flags = std::make_shared<AttemptFlags>();
   queue_.push_back(std::move(id));
   return true;
 }
 
-std::optional<WorkerInventory::Begun> WorkerInventory::Begin() {
+std::optional<WorkerInventory::Begun> WorkerInventory::Begin(int64_t now_us) {
   if (queue_.empty()) return std::nullopt;
   InFlight id = std::move(queue_.front());
   queue_.pop_front();
   Entry& entry = entries_.at(id);
   entry.state = State::kRunning;
+  entry.since_us = now_us;
   ++running_;
   taken.push_back(id);
-  return Begun{std::move(id), std::move(entry.payload), entry.cancelled};
+  return Begun{std::move(id), std::move(entry.payload), entry.flags};
 }
 
-bool WorkerInventory::Finish(std::shared_ptr<const FinishedAttempt> done) {
+WorkerInventory::Times WorkerInventory::Finish(std::shared_ptr<const FinishedAttempt> done,
+                                               int64_t now_us) {
   --running_;
   const auto it = entries_.find(done->id);
-  if (it == entries_.end()) return false;
-  it->second.state = State::kFinished;
-  it->second.finished = done;
+  if (it == entries_.end() || it->second.state != State::kRunning) return {};
+  Entry& entry = it->second;
+  Times times;
+  times.job_us = static_cast<double>(now_us - entry.since_us);
+  entry.state = State::kFinished;
+  entry.since_us = -1;
+  entry.finished = done;
   ++unacknowledged_;
+  if (!progress.empty()) {  // what it said on its way is of no use behind its result
+    const Same same;
+    std::erase_if(progress,
+                  [&](const Progress& p) { return same({p.run, p.key, p.attempt}, done->id); });
+  }
   finished.push_back(std::move(done));
-  return true;
+  return times;
 }
 
-void WorkerInventory::Cancel(const InFlight& id) {
-  const auto it = entries_.find(id);
-  if (it == entries_.end()) return;
-  it->second.cancelled->store(true);
-  if (it->second.state != State::kQueued) return;
+void WorkerInventory::Note(Progress news) {
+  const auto it = entries_.find({news.run, news.key, news.attempt});
+  if (it == entries_.end() || it->second.state != State::kRunning) return;
+  for (Progress& old : progress) {
+    if (old.key == news.key && old.attempt == news.attempt && old.run == news.run) {
+      old = std::move(news);
+      return;
+    }
+  }
+  progress.push_back(std::move(news));
+}
+
+void WorkerInventory::Stop(Entry& entry, int64_t kill_at_us) {
+  entry.flags->cancelled.store(true);
+  if (entry.state == State::kRunning) kills_.push_back({kill_at_us, entry.flags});
+}
+
+void WorkerInventory::Unqueue(const InFlight& id) {
   const Same same;
   queue_.erase(
       std::find_if(queue_.begin(), queue_.end(), [&](const InFlight& q) { return same(q, id); }));
-  it->second.state = State::kFinished;
-  it->second.finished = CancelledAttempt(id);
-  ++unacknowledged_;
-  finished.push_back(it->second.finished);
 }
 
-void WorkerInventory::Settle(const InFlight& id) {
+void WorkerInventory::Cancel(const InFlight& id, int64_t kill_at_us) {
   const auto it = entries_.find(id);
-  if (it == entries_.end() || it->second.state != State::kFinished) return;
+  if (it == entries_.end()) return;
+  Entry& entry = it->second;
+  Stop(entry, kill_at_us);
+  if (entry.state != State::kQueued) return;
+  Unqueue(id);
+  entry.state = State::kFinished;
+  entry.finished = CancelledAttempt(id);
+  ++unacknowledged_;
+  finished.push_back(entry.finished);
+}
+
+void WorkerInventory::Retract(const InFlight& id) {
+  const auto it = entries_.find(id);
+  if (it == entries_.end() || it->second.state != State::kQueued) return;
+  Unqueue(id);
+  entries_.erase(it);
+  returned.push_back(id);
+}
+
+void WorkerInventory::Sent(const InFlight& id, int64_t now_us) {
+  const auto it = entries_.find(id);
+  if (it != entries_.end() && it->second.state == State::kFinished) it->second.since_us = now_us;
+}
+
+WorkerInventory::Times WorkerInventory::Settle(const InFlight& id, int64_t now_us) {
+  Times times;
+  const auto it = entries_.find(id);
+  if (it == entries_.end() || it->second.state != State::kFinished) return times;
+  if (it->second.since_us >= 0)
+    times.round_trip_us = static_cast<double>(now_us - it->second.since_us);
   --unacknowledged_;
   entries_.erase(it);
+  return times;
 }
 
-void WorkerInventory::KeepOnly(const std::vector<InFlight>& keep) {
+void WorkerInventory::KeepOnly(const std::vector<InFlight>& keep, int64_t kill_at_us) {
   const std::unordered_set<InFlight, Hash, Same> kept(keep.begin(), keep.end());
   taken.clear();
+  progress.clear();
   finished.clear();
+  returned.clear();
   std::erase_if(queue_, [&](const InFlight& id) { return !kept.contains(id); });
   for (auto it = entries_.begin(); it != entries_.end();) {
     Entry& entry = it->second;
     if (!kept.contains(it->first)) {
-      entry.cancelled->store(true);
+      Stop(entry, kill_at_us);
       if (entry.state == State::kFinished) --unacknowledged_;
       it = entries_.erase(it);
       continue;
@@ -90,13 +136,38 @@ void WorkerInventory::KeepOnly(const std::vector<InFlight>& keep) {
   }
 }
 
+void WorkerInventory::ReturnQueued() {
+  for (InFlight& id : queue_) {
+    entries_.erase(id);
+    returned.push_back(std::move(id));
+  }
+  queue_.clear();
+}
+
 void WorkerInventory::DropQueued() {
   for (const InFlight& id : queue_) entries_.erase(id);
   queue_.clear();
 }
 
-void WorkerInventory::CancelRunning() {
-  for (auto& [id, entry] : entries_) entry.cancelled->store(true);
+void WorkerInventory::CancelRunning(int64_t kill_at_us) {
+  for (auto& [id, entry] : entries_) Stop(entry, kill_at_us);
+}
+
+std::optional<int64_t> WorkerInventory::KillDue(int64_t now_us) {
+  std::erase_if(kills_, [&](const Kill& kill) {
+    if (kill.flags.use_count() == 1) return true;  // nobody works on it any more
+    if (kill.at_us > now_us) return false;
+    kill.flags->kill.store(true);
+    return true;
+  });
+  return NextKill();
+}
+
+std::optional<int64_t> WorkerInventory::NextKill() const {
+  if (kills_.empty()) return std::nullopt;
+  return std::min_element(kills_.begin(), kills_.end(),
+                          [](const Kill& a, const Kill& b) { return a.at_us < b.at_us; })
+      ->at_us;
 }
 
 std::vector<InFlight> WorkerInventory::All() const {

@@ -28,6 +28,16 @@ std::string_view Multipart::operator[](size_t i) const {
   return {static_cast<const char*>(zmq_msg_data(m)), zmq_msg_size(m)};
 }
 
+int Multipart::SourceDescriptor() const {
+  if (size_ == 0) return -1;
+  return zmq_msg_get(&frames_->messages[size_ - 1], ZMQ_SRCFD);
+}
+
+std::string Multipart::Property(const char* name) const {
+  const char* text = size_ == 0 ? nullptr : zmq_msg_gets(&frames_->messages[size_ - 1], name);
+  return text == nullptr ? "" : text;
+}
+
 Result<ZmqSocket> ZmqSocket::Make(const ZmqContext& context, SocketKind kind) {
   void* s = zmq_socket(context.get(), kind == SocketKind::kRouter ? ZMQ_ROUTER : ZMQ_DEALER);
   if (s == nullptr) {
@@ -88,7 +98,29 @@ Status ZmqSocket::Connect(const std::string& endpoint) {
                                    "; an endpoint looks like tcp://host:port or ipc:///path"};
 }
 
-SendOutcome ZmqSocket::Send(const std::vector<std::string_view>& frames) {
+Status ZmqSocket::AskForKeys(const std::string& engine_secret) {
+  const int one = 1;
+  if (zmq_setsockopt(socket_, ZMQ_CURVE_SERVER, &one, sizeof one) == 0 &&
+      zmq_setsockopt(socket_, ZMQ_CURVE_SECRETKEY, engine_secret.c_str(),
+                     engine_secret.size() + 1) == 0 &&
+      zmq_setsockopt(socket_, ZMQ_ZAP_DOMAIN, "kevolve", 7) == 0)
+    return {};
+  return Error{Code::kInvalid,
+               std::string("the engine's key cannot be used: ") + zmq_strerror(errno)};
+}
+
+Status ZmqSocket::UseKeys(const CurvePeer& keys) {
+  const auto set = [this](int option, const std::string& key) {
+    return zmq_setsockopt(socket_, option, key.c_str(), key.size() + 1) == 0;
+  };
+  if (set(ZMQ_CURVE_SERVERKEY, keys.engine_public) && set(ZMQ_CURVE_PUBLICKEY, keys.own_public) &&
+      set(ZMQ_CURVE_SECRETKEY, keys.own_secret))
+    return {};
+  return Error{Code::kInvalid,
+               std::string("the keys of the access file cannot be used: ") + zmq_strerror(errno)};
+}
+
+SendOutcome ZmqSocket::Send(const Frames& frames) {
   for (size_t i = 0; i < frames.size(); ++i) {
     const int flags = ZMQ_DONTWAIT | (i + 1 < frames.size() ? ZMQ_SNDMORE : 0);
     int rc;
@@ -126,11 +158,14 @@ int ZmqSocket::Descriptor() const {
   return fd;
 }
 
-Readiness WaitFor(const ZmqSocket& socket, bool writing, int descriptor, long timeout_ms) {
+void WaitFor(const ZmqSocket& socket, bool writing, int first, int second, long timeout_ms) {
   const short want = static_cast<short>(ZMQ_POLLIN | (writing ? ZMQ_POLLOUT : 0));
-  zmq_pollitem_t items[2] = {{socket.get(), 0, want, 0}, {nullptr, descriptor, ZMQ_POLLIN, 0}};
-  if (zmq_poll(items, 2, timeout_ms) <= 0) return {};
-  return {items[0].revents != 0, items[1].revents != 0};
+  zmq_pollitem_t items[3] = {{socket.get(), 0, want, 0}};
+  int n = 1;
+  for (const int descriptor : {first, second}) {
+    if (descriptor >= 0) items[n++] = {nullptr, descriptor, ZMQ_POLLIN, 0};
+  }
+  zmq_poll(items, n, timeout_ms);
 }
 
 }  // namespace kev

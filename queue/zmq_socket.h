@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "engine/core/result.h"
+#include "queue/frames.h"
 
 namespace kev {
 
@@ -40,12 +41,21 @@ class Multipart {
   Multipart& operator=(const Multipart&) = delete;
   size_t size() const { return size_; }
   std::string_view operator[](size_t i) const;
+  int SourceDescriptor() const;                  // of the connection it came over; -1: not known
+  std::string Property(const char* name) const;  // "User-Id", "Peer-Address"; "" when not there
 
  private:
   friend class ZmqSocket;
   struct Frames;
   std::unique_ptr<Frames> frames_;
   size_t size_ = 0;
+};
+
+// Keys of a peer that connects, in Z85 (40 characters).
+struct CurvePeer {
+  std::string engine_public;
+  std::string own_public;
+  std::string own_secret;
 };
 
 class ZmqSocket {
@@ -57,7 +67,11 @@ class ZmqSocket {
 
   Result<std::string> Bind(const std::string& endpoint);  // gives the endpoint as bound
   Status Connect(const std::string& endpoint);
-  SendOutcome Send(const std::vector<std::string_view>& frames);
+  // Endpoints bound after this ask for keys; who may come in is the ZAP handler's to say
+  // (queue/zmq_guard.h), which must be there already.
+  Status AskForKeys(const std::string& engine_secret);
+  Status UseKeys(const CurvePeer& keys);  // for what is connected after this
+  SendOutcome Send(const Frames& frames);
   bool Receive(Multipart* message);  // false: nothing there
   int Descriptor() const;
   void* get() const { return socket_; }
@@ -67,13 +81,9 @@ class ZmqSocket {
   void* socket_;
 };
 
-struct Readiness {
-  bool socket = false;
-  bool descriptor = false;
-};
-// Waits until the socket can be read (or written, if `writing`), `descriptor` is readable, or the
-// time is over.
-Readiness WaitFor(const ZmqSocket& socket, bool writing, int descriptor, long timeout_ms);
+// Waits until the socket can be read (or written, if `writing`), one of the descriptors (-1: none)
+// is readable, or the time is over.
+void WaitFor(const ZmqSocket& socket, bool writing, int first, int second, long timeout_ms);
 
 }  // namespace kev
 

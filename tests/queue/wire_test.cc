@@ -5,6 +5,7 @@
 #include <string>
 
 #include "queue/codec.h"
+#include "queue/wire_bodies.h"
 
 using namespace kev;
 
@@ -29,7 +30,7 @@ TEST_CASE("the header is 16 little-endian bytes") {
   CHECK(Hex(EncodeHeader({MessageType::kResult, 0, 0x0102, 0x1122334455667788})) ==
         "4b56"
         "01"
-        "00"
+        "01"
         "06"
         "00"
         "0201"
@@ -63,7 +64,7 @@ TEST_CASE("golden bytes of a JOBS body (engine to worker) and a RESULT body (wor
 TEST_CASE("batch bodies are canonical msgpack and come back item by item") {
   BatchBody body;
   for (uint32_t i = 0; i < 300; ++i)
-    body.AddStale("20260101-000000-run", Key(i * 1000, 3, 1), i, i % 2 == 1);
+    body.AddNumber("20260101-000000-run", Key(i * 1000, 3, 1), i, i % 2);
   const std::string bytes = body.Finish();
   const Result<Value> value = Decode(bytes);
   REQUIRE(value.ok());
@@ -73,8 +74,8 @@ TEST_CASE("batch bodies are canonical msgpack and come back item by item") {
   REQUIRE(items->size() == 300);
   CHECK((*items)[299].id.key == Key(299000, 3, 1));
   CHECK((*items)[299].id.attempt == 299);
-  CHECK((*items)[299].stale);
-  CHECK_FALSE((*items)[298].stale);
+  CHECK((*items)[299].number == 1);
+  CHECK((*items)[298].number == 0);
 }
 
 TEST_CASE("headers and bodies that are not the protocol's are refused") {

@@ -189,7 +189,7 @@ Status LiveRun::StartParts() {
 
 LiveOutcome LiveRun::Drive(const Beginning& beginning) {
   InterruptCounter interrupts;
-  progress_ = std::make_unique<ProgressDisplay>(options_.output);
+  progress_ = std::make_unique<LiveProgress>(options_.output);
   const auto failed = [&](const Error& error, int exit_code) {
     parts_->fleet.Stop(milliseconds(1000));
     return LiveOutcome{exit_code, error.message, ""};

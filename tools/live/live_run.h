@@ -81,7 +81,7 @@ class LiveRun {
   std::unique_ptr<Parts> parts_;
   std::unique_ptr<Host> host_;
   HostedRun* run_ = nullptr;
-  std::unique_ptr<ProgressDisplay> progress_;
+  std::unique_ptr<LiveProgress> progress_;
   uint64_t epoch_ = 0;
 };
 

@@ -15,17 +15,17 @@ constexpr int64_t kRateWindowMs = 2000;
 
 }  // namespace
 
-ProgressDisplay::ProgressDisplay(OutputMode mode)
+LiveProgress::LiveProgress(OutputMode mode)
     : mode_(mode), terminal_(mode == OutputMode::kText && isatty(STDOUT_FILENO) == 1) {}
 
-void ProgressDisplay::Emit(const Value& line) { std::cout << ToJson(line) << std::endl; }
+void LiveProgress::Emit(const Value& line) { std::cout << ToJson(line) << std::endl; }
 
-void ProgressDisplay::ClearLine() {
+void LiveProgress::ClearLine() {
   if (line_open_) std::cout << "\r\033[K" << std::flush;
   line_open_ = false;
 }
 
-void ProgressDisplay::Note(const std::string& text) {
+void LiveProgress::Note(const std::string& text) {
   if (mode_ == OutputMode::kQuiet || mode_ == OutputMode::kSilent) return;
   if (mode_ == OutputMode::kJson) {
     Value v;
@@ -38,7 +38,7 @@ void ProgressDisplay::Note(const std::string& text) {
   std::cout << text << std::endl;
 }
 
-void ProgressDisplay::Started(const std::string& run, const std::string& folder, const Plan& plan) {
+void LiveProgress::Started(const std::string& run, const std::string& folder, const Plan& plan) {
   if (mode_ == OutputMode::kJson) {
     Value v;
     v.Set("event", "started");
@@ -54,7 +54,7 @@ void ProgressDisplay::Started(const std::string& run, const std::string& folder,
        plan.target);
 }
 
-void ProgressDisplay::Committed(const EventGroup& group, const RunCore& core) {
+void LiveProgress::Committed(const EventGroup& group, const RunCore& core) {
   if (mode_ == OutputMode::kSilent) return;
   for (const auto& [step, reason] : core.disabled()) {
     if (std::exchange(disabled_told_[step], true)) continue;
@@ -107,7 +107,7 @@ void ProgressDisplay::Committed(const EventGroup& group, const RunCore& core) {
   }
 }
 
-std::string ProgressDisplay::StatusLine(const RunCore& core, const QueueDepth& queue, int64_t now) {
+std::string LiveProgress::StatusLine(const RunCore& core, const QueueDepth& queue, int64_t now) {
   if (now - window_started_ms_ >= kRateWindowMs) {
     for (const auto& [step, done] : done_by_step_) {
       rate_by_step_[step] = 1e3 * static_cast<double>(done - done_at_window_[step]) /
@@ -140,7 +140,7 @@ std::string ProgressDisplay::StatusLine(const RunCore& core, const QueueDepth& q
   return line;
 }
 
-void ProgressDisplay::Tick(const RunCore& core, const QueueDepth& queue, int64_t now) {
+void LiveProgress::Tick(const RunCore& core, const QueueDepth& queue, int64_t now) {
   if (mode_ == OutputMode::kQuiet || mode_ == OutputMode::kSilent) return;
   if (terminal_) {
     std::cout << "\r\033[K" << StatusLine(core, queue, now) << std::flush;

@@ -24,9 +24,9 @@ struct QueueDepth {
   size_t out = 0;    // attempts that workers have
 };
 
-class ProgressDisplay {
+class LiveProgress {
  public:
-  explicit ProgressDisplay(OutputMode mode);
+  explicit LiveProgress(OutputMode mode);
   void Started(const std::string& run, const std::string& folder, const Plan& plan);
   // After each committed group.
   void Committed(const EventGroup& group, const RunCore& core);

@@ -1,0 +1,85 @@
+#include "queue/client_session.h"
+
+#include <algorithm>
+
+#include "queue/client_protocol.h"
+#include "queue/peer_options.h"
+#include "queue/zmq_peer.h"
+
+namespace kev {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using std::chrono::milliseconds;
+
+constexpr milliseconds kNoGrace{24 * 3600 * 1000};  // each call has its own limit
+constexpr milliseconds kByeLimit{500};
+
+class Session final : public ClientSession {
+ public:
+  Session(ClientProtocolOptions protocol, ZmqPeerOptions peer)
+      : engine_(protocol.engine),
+        protocol_(std::move(protocol)),
+        peer_(std::move(peer), &protocol_) {}
+  ~Session() override {
+    protocol_.Leave();
+    [[maybe_unused]] const Status s = Drive(kByeLimit, [] { return false; });
+  }
+  Status Start() { return peer_.Open(); }
+
+  Result<Value> Call(const std::string& method, Value arguments, milliseconds timeout,
+                     std::vector<std::pair<BlobRef, std::string>> blobs) override {
+    const auto question = protocol_.Call(method, std::move(arguments), std::move(blobs));
+    if (Status s = Drive(timeout, [&] { return question->done; }); !s.ok()) return s.error();
+    if (question->done) {
+      if (!question->status.ok()) return question->status.error();
+      return question->value;
+    }
+    protocol_.Forget(question);
+    if (protocol_.over()) {
+      if (!protocol_.ending().ok()) return protocol_.ending().error();
+      return Error{Code::kUnavailable, "the engine at " + engine_ + " has ended"};
+    }
+    return Error{Code::kUnavailable, "no answer to '" + method + "' from the engine at " + engine_ +
+                                         " for " + std::to_string(timeout.count()) +
+                                         " ms; is it running?"};
+  }
+
+ private:
+  template <typename Done>
+  Status Drive(milliseconds limit, Done done) {
+    const Clock::time_point until = Clock::now() + limit;
+    while (!done() && !protocol_.over()) {
+      Result<bool> on = peer_.Turn();
+      if (!on) return on.error();
+      if (!*on || done()) break;
+      const auto left = std::chrono::ceil<milliseconds>(until - Clock::now()).count();
+      if (left <= 0) break;
+      peer_.Wait(-1, static_cast<long>(left));
+    }
+    return {};
+  }
+
+  std::string engine_;
+  ClientProtocol protocol_;
+  ZmqPeer peer_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<ClientSession>> ClientSession::Open(const ClientSessionOptions& options) {
+  Result<PeerOptions> common = PeerOptionsFor(options.admin ? Role::kAdmin : Role::kClient,
+                                              options.endpoint, options.access_file);
+  if (!common) return common.error();
+  ClientProtocolOptions protocol;
+  protocol.hello = std::move(common->hello);
+  protocol.hello.program = "kevolve";
+  protocol.instance = std::move(common->instance);
+  protocol.engine = common->zmq.endpoints.front();
+  protocol.engine_lost_grace = kNoGrace;
+  auto session = std::make_unique<Session>(std::move(protocol), std::move(common->zmq));
+  if (Status s = session->Start(); !s.ok()) return s.error();
+  return std::unique_ptr<ClientSession>(std::move(session));
+}
+
+}  // namespace kev
