@@ -121,9 +121,9 @@ Status EngineSession::ReadResult(BatchItem& item, const Frames& frames, size_t* 
     return Wrong("malformed message: RESULT has fewer frames than it names");
   }
   const std::string_view packed = frames[(*frame)++];
-  const Result<Value> value = Decode(packed);
-  if (!value) return value.error();
-  Result<JobResult> result = JobResultFrom(*value);
+  const Result<PackedView> view = CheckPacked(packed);
+  if (!view) return view.error();
+  Result<JobResult> result = JobResultFrom(*view);
   if (!result) return result.error();
   ResultMessage out;
   out.run = std::move(item.id.run);

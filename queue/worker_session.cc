@@ -113,8 +113,8 @@ std::optional<WorkItem> Session::Next() {
       begun = std::move(*protocol_.Begin(NowUs()));
       if (!looks_again_) Wake();
     }
-    Result<Value> value = Decode(begun.payload);
-    Result<Job> job = value ? JobFrom(*value) : Result<Job>(value.error());
+    const Result<PackedView> view = CheckPacked(begun.payload);
+    Result<Job> job = view ? JobFrom(*view) : Result<Job>(view.error());
     if (job) {
       return WorkItem{std::move(*job),
                       {begun.flags, &begun.flags->cancelled},
@@ -145,7 +145,7 @@ void Session::FinishAttempt(InFlight id, const JobResult& result,
                             std::vector<std::pair<BlobRef, std::string>> blobs) {
   auto finished = std::make_shared<FinishedAttempt>();
   finished->id = std::move(id);
-  EncodeCanonical(ToValue(result), &finished->result);
+  Encode(result, &finished->result);
   finished->blobs = std::move(blobs);
   std::lock_guard lock(mutex_);
   protocol_.Finish(std::move(finished), NowUs());
