@@ -48,8 +48,10 @@ class HostedRun {
  public:
   HostedRun(HostedRunOptions options, uint32_t number, RunCore* core, int64_t now_ms);
 
-  // Queues an event that comes from outside the workers. `done` is called when it is committed.
-  void Post(Event event, std::function<void()> done = nullptr);
+  // Queues an event that comes from outside the workers. `done` is called when it is committed;
+  // `blobs` are durable no later than the event.
+  void Post(Event event, std::function<void()> done = nullptr,
+            std::vector<std::pair<BlobRef, std::string>> blobs = {});
 
   bool Settled() const { return pending_.empty() && committing_.empty(); }
   bool Ended() const { return core_->phase() == Phase::kEnded && Settled(); }
@@ -63,6 +65,7 @@ class HostedRun {
   uint64_t jobs_done() const { return jobs_done_; }
   uint64_t confirmed_seq() const { return confirmed_seq_; }
   bool in_grace() const { return grace_until_ms_.has_value(); }
+  const std::vector<uint32_t>& classes() const { return classes_; }  // by step: the placer's number
 
   // Called after each group is confirmed, with what was written.
   std::function<void(const EventGroup&, const Commit&)> on_committed;
