@@ -37,6 +37,40 @@ bool ParseTime(std::string_view text, std::chrono::milliseconds* out) {
   return true;
 }
 
+// name=value, both not empty.
+bool SplitPair(const std::string& text, std::string* name, std::string* value) {
+  const size_t equals = text.find('=');
+  if (equals == 0 || equals == std::string::npos || equals + 1 == text.size()) return false;
+  *name = text.substr(0, equals);
+  *value = text.substr(equals + 1);
+  return true;
+}
+
+// Those that say something about the worker. False: it is none of them.
+Result<bool> ParseAbout(const std::string& name, const std::string& value, StageArguments* out) {
+  int64_t number = 0;
+  std::string what, is;
+  if (name == "--prefetch") {
+    if (!ParseNumber(value, 0, 256, &number))
+      return Error{Code::kInvalid, "--prefetch " + value + ": a number from 0 to 256 is needed"};
+    out->prefetch = static_cast<uint32_t>(number);
+  } else if (name == "--label") {
+    if (!SplitPair(value, &what, &is))
+      return Error{Code::kInvalid, "--label " + value + ": write NAME=VALUE, e.g. gpu.model=H100"};
+    out->labels[what] = is;
+  } else if (name == "--resource") {
+    if (!SplitPair(value, &what, &is) || !ParseNumber(is, 0, 1 << 20, &number))
+      return Error{Code::kInvalid, "--resource " + value + ": write NAME=NUMBER, e.g. device=2"};
+    out->resources[what] = static_cast<uint32_t>(number);
+  } else if (name == "--expires-in") {
+    if (!ParseTime(value, &out->expires_in))
+      return Error{Code::kInvalid, "--expires-in " + value + ": write seconds, or 500ms, 30s, 5m"};
+  } else {
+    return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 Result<std::vector<int>> ParseCores(const std::string& text) {
@@ -78,6 +112,8 @@ Result<StageArguments> ParseStageArguments(const std::vector<std::string>& words
     int64_t number = 0;
     if (name == "--connect") {
       out.connect = value;
+    } else if (name == "--access") {
+      out.access = value;
     } else if (name == "--slots") {
       if (!ParseNumber(value, 1, 1024, &number)) {
         return Error{Code::kInvalid, "--slots " + value + ": a number from 1 to 1024 is needed"};
@@ -96,18 +132,23 @@ Result<StageArguments> ParseStageArguments(const std::vector<std::string>& words
                      "--engine-lost-grace " + value + ": write seconds, or 500ms, 30s, 5m"};
       }
     } else {
-      return Error{Code::kInvalid, "unknown argument " + name};
+      const Result<bool> about = ParseAbout(name, value, &out);
+      if (!about) return about.error();
+      if (!*about) return Error{Code::kInvalid, "unknown argument " + name};
     }
   }
-  if (out.connect.empty())
-    return Error{Code::kInvalid, "--connect ENDPOINT is needed, e.g. tcp://host:5555"};
+  if (out.connect.empty() && out.access.empty()) {
+    return Error{Code::kInvalid,
+                 "--connect ENDPOINT is needed, e.g. tcp://host:5555, or --access FILE"};
+  }
   return out;
 }
 
 std::string StageUsage(const std::string& program) {
   return "usage: kevolve-" + program +
-         " --connect ENDPOINT [--slots N] [--cores LIST] [--home FOLDER] [--engine-lost-grace "
-         "TIME]\n"
+         " --connect ENDPOINT [--access FILE] [--slots N] [--prefetch N] [--label NAME=VALUE]...\n"
+         "       [--resource NAME=N]... [--expires-in TIME] [--cores LIST] [--home FOLDER]\n"
+         "       [--engine-lost-grace TIME]\n"
          "Serves the " +
          program +
          " stage of the engine at ENDPOINT until it is drained (SIGTERM) or the engine has\n"

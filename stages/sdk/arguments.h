@@ -5,6 +5,8 @@
 
 #include <chrono>
 #include <cstdint>
+#include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,11 +15,16 @@
 namespace kev {
 
 struct StageArguments {
-  std::string connect;
+  std::string connect;  // empty: the access file says where to
+  std::string access;   // file with keys, for tcp
   uint32_t slots = 1;
   std::vector<int> cores;  // empty: as started
   std::string home;        // --home, else $KEVOLVE_HOME, else ~/.local/state/kevolve
   std::chrono::milliseconds engine_lost_grace{30000};
+  std::optional<uint32_t> prefetch;           // jobs taken beyond the slots; empty: by their time
+  std::map<std::string, std::string> labels;  // --label gpu.model=H100
+  std::map<std::string, uint32_t> resources;  // --resource device=2
+  std::chrono::milliseconds expires_in{0};    // 0: it stays
   bool help = false;
 };
 

@@ -24,6 +24,7 @@ class WorkerShared {
   ~WorkerShared();
   Result<std::string> Fetch(const BlobRef& ref);
   Result<std::shared_ptr<const LoadedRun>> Run(const BlobRef& context);
+  WorkerSession* session() { return session_; }
   HistoryCache& history() { return history_; }
   const BlobCache& blobs() const { return blobs_; }
   const std::string& cache_folder() const { return cache_folder_; }
@@ -53,6 +54,10 @@ class JobContext final : public StageContext {
   const std::string& Scratch() override;
   const std::string& CacheFolder() override { return shared_->cache_folder(); }
   const std::atomic<bool>& Cancelled() const override { return *item_->cancelled; }
+  const std::atomic<bool>& Killed() const override { return *item_->kill; }
+  void Progress(double fraction, const std::string& note) override {
+    shared_->session()->Progress(item_->job, fraction, note);
+  }
 
   std::vector<std::pair<BlobRef, std::string>> TakeAttached() { return std::move(attached_); }
 

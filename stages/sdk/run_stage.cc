@@ -107,9 +107,14 @@ int RunStage(int argc, char** argv, const StageProgram& program) {
 
   WorkerSessionOptions options;
   options.endpoint = arguments->connect;
+  options.access_file = arguments->access;
   options.program = program.program;
   options.slots = arguments->slots;
   options.engine_lost_grace = arguments->engine_lost_grace;
+  options.prefetch = arguments->prefetch;
+  options.labels = arguments->labels;
+  options.resources = arguments->resources;
+  options.expires_in = arguments->expires_in;
   for (const StageContract& contract : StageContracts()) {
     if (program.handler(contract.name)) options.stages.push_back(contract.name);
   }
@@ -120,7 +125,8 @@ int RunStage(int argc, char** argv, const StageProgram& program) {
     return kExitUsage;
   }
   std::thread signals([&] {
-    for (char what = 0; read(signal_pipe[0], &what, 1) == 1 && what == kDrain;) (*session)->Drain();
+    for (char what = 0; read(signal_pipe[0], &what, 1) == 1 && what == kDrain;)
+      (*session)->Drain("SIGTERM");
   });
   {
     WorkerShared shared(session->get(), arguments->home, program.program);

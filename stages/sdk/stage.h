@@ -38,6 +38,14 @@ class StageContext {
   virtual const std::string& CacheFolder() = 0;
   // Set when the attempt was cancelled: come back soon, the result will not count.
   virtual const std::atomic<bool>& Cancelled() const = 0;
+  // Set when the grace after that is over: end by force what was started.
+  virtual const std::atomic<bool>& Killed() const { return Cancelled(); }
+  // Tells the engine that the job goes on. `fraction` done so far, 0 to 1, < 0: not known; `note`
+  // is for people.
+  virtual void Progress(double fraction, const std::string& note) {
+    (void)fraction;
+    (void)note;
+  }
 };
 
 using StageHandler = std::function<JobResult(const Job&, StageContext&)>;

@@ -118,3 +118,144 @@ TEST_CASE("HELLO and WELCOME carry the inventory; unknown keys are ignored") {
   CHECK(welcome->welcome.keep.size() == 1);
   CHECK(welcome->heartbeat.count() == 250);
 }
+
+TEST_CASE("golden bytes of the messages of version 1.1") {
+  CHECK(Hex(EncodeCredit(300)) ==
+        "81a56c696d6974"  // limit
+        "cd012c");
+  BatchBody progress;
+  progress.AddProgress({"R1", Key(1, 0), 1, 0.5, "ok"});
+  progress.AddProgress({"R1", Key(2, 0), 1, -1, ""});
+  CHECK(Hex(progress.Finish()) ==
+        "81a56974656d7392"
+        "98a252310001000001cb3fe0000000000000a26f6b"
+        "98a252310002000001c0a0");
+  BatchBody cancel;
+  cancel.AddNumber("R1", Key(1, 0), 1, 2000);
+  CHECK(Hex(cancel.Finish()) == "81a56974656d739197a252310001000001cd07d0");
+  BatchBody back;  // RETRACT and RETURNED
+  back.Add("R1", Key(1, 0), 1);
+  CHECK(Hex(back.Finish()) == "81a56974656d739196a252310001000001");
+  CHECK(Hex(EncodeCall(3, "pause", Value::Map{{"run", "R"}}, {})) ==
+        "83"
+        "a9617267756d656e7473"  // arguments
+        "81a372756ea152"
+        "a26964"  // id
+        "03"
+        "a66d6574686f64"  // method
+        "a57061757365");
+  CHECK(Hex(EncodeCall(1, "m", Value(), {{std::string(64, 'a'), 5}})) ==
+        "84"
+        "a9617267756d656e7473c0"
+        "a5626c6f6273"  // blobs
+        "9192d940" +
+            Hex(std::string(64, 'a')) +
+            "05"
+            "a2696401"
+            "a66d6574686f64a16d");
+  CHECK(Hex(EncodeReply({3, {}, "x"})) ==
+        "83"
+        "a4636f6465a26f6b"  // code: ok
+        "a2696403"
+        "a576616c7565a178");  // value
+  CHECK(Hex(EncodeReply({3, Error{Code::kNotFound, "gone"}, Value()})) ==
+        "83"
+        "a4636f6465a96e6f745f666f756e64"  // code: not_found
+        "a2696403"
+        "a474657874a4676f6e65");  // text
+  CHECK(Hex(EncodeBye("SIGTERM")) == "81a6726561736f6ea75349475445524d");
+  CHECK(Hex(EncodeBye("")) == "80");
+  Hello hello;
+  hello.role = Role::kClient;
+  hello.worker = "w";
+  hello.program = "p";
+  hello.stages = {"s"};
+  hello.slots = 2;
+  hello.host = "h";
+  hello.version = "v";
+  hello.resources = {{"device", 1}};
+  hello.labels = {{"zone", "a"}};
+  hello.expires_in_ms = 5;
+  CHECK(Hex(EncodeHello(hello, "i")) ==
+        "8c"
+        "ad657870697265735f696e5f6d7305"          // expires_in_ms
+        "a4686f7374a168"                          // host
+        "a8696e7374616e6365a169"                  // instance
+        "a56974656d7390"                          // items
+        "a66c6162656c7381a47a6f6e65a161"          // labels
+        "a770726f6772616da170"                    // program
+        "a97265736f757263657381a664657669636501"  // resources
+        "a4726f6c65a6636c69656e74"                // role
+        "a5736c6f747302"                          // slots
+        "a673746167657391a173"                    // stages
+        "a776657273696f6ea176"                    // version
+        "a6776f726b6572a177");                    // worker
+}
+
+TEST_CASE("what the messages of version 1.1 say is read back") {
+  CHECK(*CreditFrom(*Decode(EncodeCredit(300))) == 300);
+  BatchBody batch;
+  batch.AddProgress({"R1", Key(1, 0), 1, 0.5, "ok"});
+  batch.AddProgress({"R1", Key(2, 0), 1, -1, ""});
+  const Result<std::vector<BatchItem>> progress = BatchFrom(*Decode(batch.Finish()));
+  REQUIRE(progress.ok());
+  CHECK((*progress)[0].fraction == 0.5);
+  CHECK((*progress)[0].note == "ok");
+  CHECK((*progress)[1].fraction == -1);
+  const Result<CallBody> call =
+      CallFrom(*Decode(EncodeCall(3, "pause", 5, {{std::string(64, 'a'), 7}})));
+  REQUIRE(call.ok());
+  CHECK(call->call.method == "pause");
+  CHECK(call->call.arguments.AsInt() == 5);
+  CHECK(call->blobs[0].size == 7);
+  for (int code = 0; code <= static_cast<int>(Code::kInternal); ++code) {
+    const Result<ClientReply> reply =
+        ReplyFrom(*Decode(EncodeReply({9, Error{static_cast<Code>(code), "why"}, Value()})));
+    REQUIRE(reply.ok());
+    CHECK(static_cast<int>(reply->status.error().code) == code);
+    CHECK(reply->status.error().message == "why");
+  }
+  for (const RejectReason reason : {RejectReason::kResync, RejectReason::kVersion,
+                                    RejectReason::kMalformed, RejectReason::kRefused}) {
+    CHECK(RejectFrom(*Decode(EncodeReject(reason, "t"))).reason == reason);
+  }
+  CHECK(RejectFrom(*Decode(EncodeCanonical(Value::Map{{"reason", "new one"}}))).reason ==
+        RejectReason::kMalformed);
+}
+
+TEST_CASE("bodies with values out of range are refused") {
+  std::string instance;
+  Hello hello;
+  hello.worker = "h:1";
+  const Value good = *Decode(EncodeHello(hello, "i"));
+  REQUIRE(HelloFrom(good, &instance).ok());
+  const std::vector<std::pair<const char*, Value>> wrong = {{"worker", ""},
+                                                            {"worker", std::string(2000, 'x')},
+                                                            {"worker", "two\nlines"},
+                                                            {"worker", 5},
+                                                            {"instance", ""},
+                                                            {"role", "king"},
+                                                            {"slots", 0},
+                                                            {"slots", 1 << 20},
+                                                            {"expires_in_ms", -1},
+                                                            {"stages", Value::List{Value(5)}},
+                                                            {"labels", Value::Map{{"a", 5}}},
+                                                            {"resources", Value::Map{{"a", "5"}}},
+                                                            {"resources", Value::Map{{"a", -5}}},
+                                                            {"items", Value::List{Value(5)}}};
+  for (const auto& [key, value] : wrong) {
+    CAPTURE(key);
+    Value body = good;
+    body.Set(key, value);
+    CHECK(HelloFrom(body, &instance).error().code == Code::kCorrupt);
+  }
+  CHECK_FALSE(CreditFrom(Value()).ok());
+  CHECK_FALSE(CreditFrom(Value::Map{{"limit", -1}}).ok());
+  CHECK_FALSE(CallFrom(Value::Map{{"id", 0}, {"method", "m"}}).ok());
+  CHECK_FALSE(CallFrom(Value::Map{{"id", 1}}).ok());
+  CHECK_FALSE(HistoryGetFrom(Value::Map{{"run", "R"}, {"from", 1}}).ok());
+  CHECK_FALSE(BlobGetFrom(Value::Map{{"sha256", "abc"}}).ok());
+  CHECK_FALSE(WelcomeFrom(Value::Map{{"heartbeat_ms", 0}}).ok());
+  CHECK_FALSE(WelcomeFrom(Value::Map{{"heartbeat_ms", INT64_MAX}}).ok());
+  CHECK_FALSE(ReplyFrom(Value::Map{{"id", 1}, {"code", "odd"}}).ok());
+}

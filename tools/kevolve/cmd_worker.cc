@@ -24,9 +24,18 @@ int WorkerCommand(const WorkerOptions& options) {
               << "; --stage takes propose, compile, verify, profile or select" << std::endl;
     return kExitBadInput;
   }
-  std::vector<std::string> words = {
-      program,  "--connect", options.connect, "--slots", std::to_string(options.slots),
-      "--home", HomeFolder()};
+  std::vector<std::string> words = {program, "--slots", std::to_string(options.slots), "--home",
+                                    HomeFolder()};
+  const auto pass = [&words](const char* name, const std::string& value) {
+    if (value.empty()) return;
+    words.emplace_back(name);
+    words.push_back(value);
+  };
+  pass("--connect", options.connect);
+  pass("--access", options.access);
+  pass("--prefetch", options.prefetch);
+  for (const std::string& label : options.labels) pass("--label", label);
+  for (const std::string& resource : options.resources) pass("--resource", resource);
   std::vector<char*> argv;
   for (std::string& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);

@@ -102,7 +102,11 @@ int ReplayCommand(const LookOptions& options);
 struct WorkerOptions {
   std::string stage;
   std::string connect;
+  std::string access;
   uint32_t slots = 1;
+  std::string prefetch;
+  std::vector<std::string> labels;
+  std::vector<std::string> resources;
 };
 int WorkerCommand(const WorkerOptions& options);
 

@@ -93,13 +93,20 @@ int main(int argc, char** argv) {
   auto* worker_app = app.add_subcommand("worker", "Join a running engine as a stage worker");
   worker_app->add_option("--stage", worker.stage, "propose, compile, verify, profile or select")
       ->required();
-  worker_app
-      ->add_option("--connect", worker.connect,
-                   "Endpoint that the engine listens on: tcp://ADDRESS:PORT")
-      ->required();
+  worker_app->add_option(
+      "--connect", worker.connect,
+      "Endpoint that the engine listens on: tcp://ADDRESS:PORT; without it, those of "
+      "the access file");
+  worker_app->add_option("--access", worker.access, "The engine's access file: its keys, for tcp");
   worker_app->add_option("--slots", worker.slots, "Jobs at the same time")
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();
+  worker_app
+      ->add_option("--prefetch", worker.prefetch,
+                   "Jobs taken beyond the slots; without it, as many as their time asks for")
+      ->check(CLI::Range(0, 256));
+  worker_app->add_option("--label", worker.labels, "What this worker is: gpu.model=H100");
+  worker_app->add_option("--resource", worker.resources, "What this worker has: device=2");
   worker_app->callback([&] { exit_code = kev::WorkerCommand(worker); });
 
   kev::ValidateOptions validate;

@@ -26,6 +26,27 @@ TEST_CASE("a stage's arguments are parsed, and refused with what is wrong") {
   CHECK(a->slots == 3);
   CHECK(a->cores == std::vector<int>{0, 2, 3});
   CHECK(a->engine_lost_grace == milliseconds(500));
+  const Result<StageArguments> b =
+      ParseStageArguments({"--access", "F", "--prefetch", "0", "--label", "gpu.model=H100",
+                           "--label=zone=a", "--resource", "device=2", "--expires-in", "90"});
+  REQUIRE(b.ok());
+  CHECK(b->access == "F");
+  CHECK(b->prefetch == 0u);
+  CHECK(b->labels == std::map<std::string, std::string>{{"gpu.model", "H100"}, {"zone", "a"}});
+  CHECK(b->resources == std::map<std::string, uint32_t>{{"device", 2}});
+  CHECK(b->expires_in == std::chrono::seconds(90));
+  CHECK_FALSE(a->prefetch.has_value());
+  for (const auto& [name, value] :
+       std::vector<std::pair<std::string, std::string>>{{"--prefetch", "257"},
+                                                        {"--label", "gpu.model"},
+                                                        {"--label", "=x"},
+                                                        {"--resource", "device=many"},
+                                                        {"--resource", "device"},
+                                                        {"--expires-in", "soon"}}) {
+    const Result<StageArguments> wrong = ParseStageArguments({"--connect", "c", name, value});
+    REQUIRE_FALSE(wrong.ok());
+    CHECK(wrong.error().message.starts_with(name + " " + value + ": "));
+  }
   CHECK(ParseStageArguments({}).error().message.find("--connect") != std::string::npos);
   CHECK(ParseStageArguments({"--slots", "none"}).error().message.find("1 to 1024") !=
         std::string::npos);
@@ -126,4 +147,39 @@ TEST_CASE("a stage process does jobs of its stages and leaves when told to") {
   }
   CHECK(results == 100);
   CHECK(orderly);
+}
+
+TEST_CASE("a stage process that is killed is lost at once, by its closed connection") {
+  ScratchFolder folder;
+  for (const std::string& endpoint :
+       {"ipc://" + (folder / "q"), std::string("tcp://127.0.0.1:*")}) {
+    CAPTURE(endpoint);
+    ZmqTransportOptions silent;
+    silent.endpoints = {endpoint};
+    silent.heartbeat = milliseconds(600000);  // its silence would not be noticed in this test
+    auto transport = ZmqTransport::Bind(silent);
+    REQUIRE(transport.ok());
+    Fleet fleet;
+    ChildOptions options;
+    options.program = "kevolve-null";
+    options.arguments = {"--connect", (*transport)->Endpoints().front(), "--home", folder / "home"};
+    const Result<int> pid = fleet.Start(options);
+    REQUIRE_MESSAGE(pid.ok(), (pid ? "" : pid.error().message));
+    std::optional<SessionLost> lost;
+    for (int i = 0; i < 2000 && !lost; ++i) {
+      pollfd item{(*transport)->Descriptor(), POLLIN, 0};
+      poll(&item, 1, 5);
+      for (Inbound& m : (*transport)->Receive(100)) {
+        if (std::holds_alternative<Hello>(m.message)) {
+          CHECK(fleet.Signal(*pid, SIGKILL).ok());
+        } else if (auto* l = std::get_if<SessionLost>(&m.message)) {
+          lost = *l;
+        }
+      }
+    }
+    REQUIRE(lost.has_value());
+    CHECK_FALSE(lost->orderly);
+    CHECK_MESSAGE(lost->reason.find("closed") != std::string::npos, lost->reason);
+    fleet.Stop(milliseconds(1000));
+  }
 }
