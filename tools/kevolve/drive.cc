@@ -8,6 +8,12 @@
 #include "tools/live/exit_code.h"
 
 namespace kev {
+namespace {
+
+// Runs of at most so many candidates keep all of them in memory (about 3 kB each).
+constexpr uint64_t kMostKept = 50000;
+
+}  // namespace
 
 int PrepareLive(const RunOptions& options, const Plan& plan, const std::string& target_cores,
                 LiveOptions* live) {
@@ -17,7 +23,8 @@ int PrepareLive(const RunOptions& options, const Plan& plan, const std::string& 
     live->durability = Durability::kNormal;
   else
     live->durability = Durability::kFast;
-  if (const Status s = CheckListen(options.listen, options.insecure, !options.access.empty()); !s.ok())
+  if (const Status s = CheckListen(options.listen, options.insecure, !options.access.empty());
+      !s.ok())
     return Complain(s.error());
   live->listen = options.listen;
   live->access_file = options.access;
@@ -27,6 +34,7 @@ int PrepareLive(const RunOptions& options, const Plan& plan, const std::string& 
   auto cores = SplitCores(target_cores);
   if (!cores) return Complain(cores.error());
   live->cores = std::move(*cores);
+  live->keep_ended = plan.budget.candidates != 0 && plan.budget.candidates <= kMostKept;
   live->processes = ProcessesFor(plan, live->cores.others.size());
   return kExitDone;
 }

@@ -91,8 +91,7 @@ Status WriteDurably(const std::string& path, const std::string& text) {
     unlink(temporary.c_str());
     return FromErrno(error, "cannot write " + path);
   }
-  const int folder =
-      open(fs::path(path).parent_path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  const int folder = open(fs::path(path).parent_path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (folder >= 0) {
     fsync(folder);
     close(folder);
@@ -102,11 +101,10 @@ Status WriteDurably(const std::string& path, const std::string& text) {
 
 Status CheckSocketPath(const std::string& path) {
   if (path.size() <= kSocketPathMost) return {};
-  return Error{Code::kUnavailable, "the socket path " + path + " has " +
-                                       std::to_string(path.size()) +
-                                       " characters, and the system allows " +
-                                       std::to_string(kSocketPathMost) +
-                                       ": set KEVOLVE_HOME to a shorter path"};
+  return Error{Code::kUnavailable,
+               "the socket path " + path + " has " + std::to_string(path.size()) +
+                   " characters, and the system allows " + std::to_string(kSocketPathMost) +
+                   ": set KEVOLVE_HOME to a shorter path"};
 }
 
 }  // namespace kev
