@@ -116,8 +116,8 @@ class HostedRun {
   std::unordered_set<std::string> stored_blobs_;    // known to be in the store
   std::set<std::pair<JobKey, uint32_t>> reported_;  // results that wait for their commit
   std::set<std::pair<JobKey, uint32_t>> losing_;    // AttemptLost is queued and not yet applied
-  bool losing_all_ = false;  // OpenAttemptsLost is queued and not yet applied
-  std::vector<uint32_t> classes_;                   // by step: the placer's number
+  bool losing_all_ = false;        // OpenAttemptsLost is queued and not yet applied
+  std::vector<uint32_t> classes_;  // by step: the placer's number
   std::optional<Error> broken_;
   std::optional<int64_t> grace_until_ms_;
   std::set<std::pair<JobKey, uint32_t>> adopted_;  // in the grace: what workers came back with
