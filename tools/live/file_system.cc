@@ -7,7 +7,9 @@
 
 #include <array>
 #include <cerrno>
+#include <cmath>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <utility>
@@ -76,6 +78,28 @@ std::optional<std::string> NetworkFileSystem(const std::string& path) {
   struct statfs info{};
   if (statfs(path.c_str(), &info) != 0) return std::nullopt;
   return NetworkFileSystemOf(static_cast<uint64_t>(info.f_type));
+}
+
+std::optional<uint64_t> BytesFrom(const std::string& text) {
+  char* end = nullptr;
+  const double number = std::strtod(text.c_str(), &end);
+  if (end == text.c_str() || !(number >= 0) || number > 1e18) return std::nullopt;
+  std::string unit = end;
+  if (unit.ends_with("iB")) unit.resize(unit.size() - 2);
+  if (unit == "B") unit.clear();
+  const size_t power = unit.empty() ? 0 : std::string("KMGT").find(unit) + 1;
+  if (unit.size() > 1 || power > 4 || (!unit.empty() && power == 0)) return std::nullopt;
+  return static_cast<uint64_t>(number * std::pow(1024.0, static_cast<double>(power)));
+}
+
+std::string BytesText(uint64_t bytes) {
+  static constexpr const char* kUnits[] = {"B", "KiB", "MiB", "GiB", "TiB"};
+  double value = static_cast<double>(bytes);
+  size_t unit = 0;
+  for (; value >= 1024 && unit < 4; ++unit) value /= 1024;
+  char text[32];
+  std::snprintf(text, sizeof text, unit == 0 ? "%.0f %s" : "%.1f %s", value, kUnits[unit]);
+  return text;
 }
 
 Status WriteDurably(const std::string& path, const std::string& text) {
