@@ -522,7 +522,9 @@ std::string Host::Explain(const HostedRun& run, const JobKey& key) const {
   if (!why.empty()) return why;
   const uint32_t attempt = run.core().OpenAttempt(key);
   if (store_lost_) return "nothing is sent while the store is gone: " + store_lost_->message;
-  if (run.in_grace())
+  why = run.ExplainPipeline(key, attempt);
+  if (!why.empty()) return why;
+  if (run.in_grace() && !placer_.WorkerOf({run.number(), key, attempt}))
     return "the engine was restarted; workers have time to come back with what they hold";
   if (holding_) return "the engine holds back new work";
   return placer_.Explain({run.number(), key, attempt}, clock_->NowMs());

@@ -104,6 +104,20 @@ HostedRun::InCommit HostedRun::FormGroup(int64_t now_ms) {
   return in;
 }
 
+std::string HostedRun::ExplainPipeline(const JobKey& key, uint32_t attempt) const {
+  if (reported_.contains({key, attempt})) return "its result is on its way to the log";
+  if (losing_.contains({key, attempt})) return "its loss is on its way to the log";
+  if (losing_all_) return "the end of the grace after a restart is on its way to the log";
+  for (const InCommit& in : committing_) {
+    for (const Command& command : in.commands) {
+      const auto* start = std::get_if<StartAttempt>(&command);
+      if (start != nullptr && start->key == key && start->attempt == attempt)
+        return "it waits until the store has confirmed its beginning";
+    }
+  }
+  return "";
+}
+
 bool HostedRun::Owns(uint64_t ticket) const {
   return std::any_of(committing_.begin(), committing_.end(),
                      [&](const InCommit& c) { return c.ticket == ticket; });

@@ -63,6 +63,9 @@ class HostedRun {
   uint64_t jobs_done() const { return jobs_done_; }
   uint64_t confirmed_seq() const { return confirmed_seq_; }
   bool in_grace() const { return grace_until_ms_.has_value(); }
+  // What of an open attempt is on its way to the log, so that the placer does not have it; "" when
+  // nothing is.
+  std::string ExplainPipeline(const JobKey& key, uint32_t attempt) const;
 
   // Called after each group is confirmed, with what was written.
   std::function<void(const EventGroup&, const Commit&)> on_committed;
