@@ -231,6 +231,12 @@ bool Host::Adopt(HostedRun& run, SessionId session, const AttemptId& id) {
 }
 
 void Host::On(SessionId session, const HistoryWanted& wanted) {
+  if (const HostedRun* run = Find(wanted.run)) {
+    if (auto groups = run->Recent(wanted.from, wanted.to)) {
+      transport_->Send(session, HistoryAnswer{wanted.run, wanted.from, std::move(*groups)});
+      return;
+    }
+  }
   if (read_trimmed) {
     if (auto groups = read_trimmed(wanted.run, wanted.from, wanted.to)) {
       transport_->Send(session, HistoryAnswer{wanted.run, wanted.from, std::move(*groups)});

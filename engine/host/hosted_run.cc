@@ -10,6 +10,8 @@ namespace {
 // While one commit is in flight the next group collects; a second one leaves only when it is worth
 // a trip of its own.
 constexpr size_t kWorthATrip = 32;
+constexpr size_t kKnownBlobs = 1 << 16;  // names remembered, so that a blob is mostly written once
+constexpr size_t kRecentBytes = size_t{16} << 20;
 
 Projection CandidateProjection(const RunCore& core, Subject subject) {
   static constexpr const char* kPrefix[] = {"cand:", "req:", "prep:"};
@@ -66,6 +68,7 @@ HostedRun::InCommit HostedRun::FormGroup(int64_t now_ms) {
     if (pending.ack) in.acks.push_back(std::move(*pending.ack));
     if (pending.done) in.done.push_back(std::move(pending.done));
     for (auto& blob : pending.blobs) {
+      if (stored_blobs_.size() >= kKnownBlobs) stored_blobs_.clear();
       if (stored_blobs_.insert(blob.first.sha256).second) request->blobs.push_back(std::move(blob));
     }
     if (const auto* lost = std::get_if<AttemptLost>(&pending.event))
@@ -95,13 +98,33 @@ HostedRun::InCommit HostedRun::FormGroup(int64_t now_ms) {
       request->projections.push_back(CandidateProjection(*core_, subject));
     request->projections.push_back({"run", {{"record", ToJson(core_->RunRecord())}}});
   }
-  if (options_.snapshot_events != 0 &&
-      group.last_seq() - snapshot_seq_ >= options_.snapshot_events) {
-    request->snapshot = core_->Snapshot();
-    snapshot_seq_ = group.last_seq();
-  }
+  if (options_.snapshot_events != 0) TakeSnapshot(group.last_seq(), changed, request.get());
   in.commit = std::move(request);
   return in;
+}
+
+void HostedRun::TakeSnapshot(uint64_t seq, const std::vector<Subject>& changed, Commit* request) {
+  for (const Subject subject : changed) {
+    const bool over =
+        subject.kind == SubjectKind::kCandidate ? core_->candidates()[subject.number - 1].ended
+        : subject.kind == SubjectKind::kRequest
+            ? core_->requests()[subject.number - 1].outcome.state != StepOutcome::State::kOpen
+            : false;
+    if (over && options_.projections) ended_.emplace_back(seq, subject);
+  }
+  // The longer the log, the rarer: in all, snapshots cost a constant part of what the log does.
+  const uint64_t since = seq - snapshot_seq_;
+  if (since < options_.snapshot_events || since < snapshot_seq_ / 8) return;
+  request->snapshot = core_->Snapshot();
+  for (; !ended_.empty() && ended_.front().first <= snapshot_seq_; ended_.pop_front()) {
+    const Subject subject = ended_.front().second;
+    // The best ones are kept by the core, and in the store.
+    if (subject.kind == SubjectKind::kCandidate && core_->candidates().Find(subject.number))
+      continue;
+    request->forget.push_back((subject.kind == SubjectKind::kCandidate ? "cand:" : "req:") +
+                              std::to_string(subject.number));
+  }
+  snapshot_seq_ = seq;
 }
 
 std::string HostedRun::ExplainPipeline(const JobKey& key, uint32_t attempt) const {
@@ -118,17 +141,31 @@ std::string HostedRun::ExplainPipeline(const JobKey& key, uint32_t attempt) cons
   return "";
 }
 
-bool HostedRun::Owns(uint64_t ticket) const {
-  return std::any_of(committing_.begin(), committing_.end(),
-                     [&](const InCommit& c) { return c.ticket == ticket; });
-}
-
 void HostedRun::Retain(const InCommit& in, int64_t now_ms) {
   confirmed_seq_ = in.commit->last_seq;
-  confirmed_digest_ = in.commit->digest;
+  recent_.push_back(in.commit);
+  recent_bytes_ += in.commit->body.size();
+  while (recent_bytes_ > kRecentBytes) {
+    recent_bytes_ -= recent_.front()->body.size();
+    recent_.pop_front();
+  }
   if (options_.retain_ms == 0) return;
   retained_.push_back({in.commit, now_ms});
   while (now_ms - retained_.front().at_ms > options_.retain_ms) retained_.pop_front();
+}
+
+std::optional<std::vector<std::string>> HostedRun::Recent(uint64_t from, uint64_t to) const {
+  if (recent_.empty() || from <= recent_.front()->expected_seq || to > confirmed_seq_)
+    return std::nullopt;
+  auto at = std::partition_point(recent_.begin(), recent_.end(),
+                                 [&](const auto& commit) { return commit->last_seq < from; });
+  std::vector<std::string> bodies;
+  size_t bytes = 0;
+  for (; at != recent_.end() && (*at)->expected_seq < to && bytes < kMostLogBytes; ++at) {
+    bodies.push_back((*at)->body);
+    bytes += (*at)->body.size();
+  }
+  return bodies;
 }
 
 std::vector<HostedRun::InCommit> HostedRun::Confirm(uint64_t ticket, int64_t now_ms) {

@@ -13,8 +13,11 @@ int main(int argc, char** argv) {
     words.erase(words.begin() + 1, words.begin() + 3);
   }
   return kev::RunStage(static_cast<int>(words.size()), words.data(),
-                       {.program = "null", .handler = [only](std::string_view stage) {
-                          return only.empty() || stage == only ? kev::NullHandler(stage)
-                                                               : kev::StageHandler();
-                        }});
+                       {.program = "null",
+                        .handler =
+                            [only](std::string_view stage) {
+                              return only.empty() || stage == only ? kev::NullHandler(stage)
+                                                                   : kev::StageHandler();
+                            },
+                        .keep_ended = false});
 }

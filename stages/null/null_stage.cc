@@ -69,13 +69,24 @@ JobResult Profile(const Job& job, StageContext&) {
   return result;
 }
 
-JobResult Select(const Job& job, StageContext&) {
+// As a policy does, it brings its fold of the log up to date before it decides.
+JobResult Select(const Job& job, StageContext& context) {
   JobResult result;
+  std::vector<Subject> parents;
+  if (job.history_seq != 0) {
+    const Result<const RunCore*> history = context.History();
+    if (!history) {
+      result.failure = Failure{FailureClass::kInfrastructure, history.error().message};
+      return result;
+    }
+    if ((*history)->best()) parents = {(*history)->best()->candidate};
+  }
   for (const auto& [step, places] : job.places.AsMap()) {
     if (places.AsInt() <= 0) continue;
     Request request;
     request.step = step;
     request.count = static_cast<uint32_t>(places.AsInt());
+    request.parents = parents;
     result.requests.push_back(std::move(request));
   }
   return result;

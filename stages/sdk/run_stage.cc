@@ -129,7 +129,7 @@ int RunStage(int argc, char** argv, const StageProgram& program) {
       (*session)->Drain("SIGTERM");
   });
   {
-    WorkerShared shared(session->get(), arguments->home, program.program);
+    WorkerShared shared(session->get(), arguments->home, program.program, program.keep_ended);
     std::vector<std::thread> slots;
     for (uint32_t i = 0; i < arguments->slots; ++i) {
       slots.emplace_back([&] { Serve(**session, shared, program); });

@@ -54,6 +54,9 @@ struct StageProgram {
   std::string program;  // "compile": what --stage of `kevolve worker` names
   // Handler for a stage name ("propose/tune"); nullptr when this program does not do it.
   std::function<StageHandler(std::string_view stage)> handler;
+  // Whether History keeps candidates that have ended in full. A policy that looks back needs them;
+  // one that does not saves the memory of a long run.
+  bool keep_ended = true;
 };
 
 // Runs the stage process; returns its exit status. Arguments: --connect ENDPOINT --slots N [--cores

@@ -5,10 +5,10 @@
 
 #include <chrono>
 #include <cstdio>
-#include <filesystem>
 #include <iostream>
 
 #include "tools/bench/rig.h"
+#include "tools/bench/scratch.h"
 #include "tools/live/exit_code.h"
 
 namespace kev {
@@ -17,24 +17,6 @@ namespace {
 using Steady = std::chrono::steady_clock;
 
 double Seconds(Steady::duration d) { return std::chrono::duration<double>(d).count(); }
-
-// A folder for one measurement; gone with it.
-class Scratch {
- public:
-  Scratch() {
-    const char* base = std::getenv("TMPDIR");
-    std::string pattern = std::string(base != nullptr ? base : "/tmp") + "/kevolve-bench.XXXXXX";
-    if (mkdtemp(pattern.data()) != nullptr) path_ = pattern;
-  }
-  ~Scratch() {
-    std::error_code ignored;
-    if (!path_.empty()) std::filesystem::remove_all(path_, ignored);
-  }
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
 
 int Complain(const std::string& what) {
   std::cerr << "kevolve-bench: " << what << std::endl;

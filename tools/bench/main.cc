@@ -8,6 +8,7 @@
 
 #include "tools/bench/engine.h"
 #include "tools/bench/frame.h"
+#include "tools/bench/growth.h"
 #include "tools/live/exit_code.h"
 
 namespace {
@@ -20,6 +21,8 @@ constexpr const char* kUsage =
     "           [--candidates N] [--in-flight N] [--durability strict|normal|fast]\n"
     "  restart  from the start of an engine to its first hand-out, with jobs outstanding\n"
     "           [--jobs N] [--durability strict|normal|fast]\n"
+    "  growth   what a candidate costs as their number grows, in time and memory\n"
+    "           [--candidates N] [--durability strict|normal|fast]\n"
     "  death    how soon a killed and a stopped worker are noticed\n"
     "All use real Redis, real ZeroMQ and real worker processes. With --json the last line is one\n"
     "object.\n";
@@ -98,6 +101,12 @@ int main(int argc, char** argv) {
     kev::RestartBenchOptions o;
     const Options options = {{"--durability", Class(&o.durability)}, {"--jobs", Count(&o.jobs)}};
     return Parse(argc, argv, options, &o.json) ? kev::RestartBenchmark(o) : kev::kExitBadInput;
+  }
+  if (which == "growth") {
+    kev::GrowthOptions o;
+    const Options options = {{"--durability", Class(&o.durability)},
+                             {"--candidates", Count(&o.candidates)}};
+    return Parse(argc, argv, options, &o.json) ? kev::GrowthBenchmark(o) : kev::kExitBadInput;
   }
   if (which == "death") {
     bool json = false;

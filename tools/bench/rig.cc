@@ -7,9 +7,6 @@
 #include <cmath>
 #include <filesystem>
 
-#include "queue/codec.h"
-#include "tools/live/stored_run.h"
-
 namespace kev {
 namespace {
 
@@ -32,17 +29,10 @@ Result<std::unique_ptr<BenchRig>> BenchRig::Open(const RigOptions& options) {
   auto store = RedisStore::Connect(rig->redis->Address());
   if (!store) return store.error();
   rig->store = std::move(*store);
-  auto log = rig->store->WholeLog(kRun);
-  if (!log) return log.error();
-  rig->core = std::make_unique<RunCore>(
-      kRun, RunCore::Options{.payloads = true, .keep_ended = options.keep_ended});
-  for (const LogEntry& entry : *log) {
-    auto group = DecodeGroup(entry.body, entry.digest);
-    if (!group) return group.error();
-    if (RunCore::DigestCommands(rig->core->Apply(*group)) != group->digest)
-      return Error{Code::kCorrupt, "the log does not fold to its digests"};
-  }
-  rig->core->TakeChanged();
+  rig->log = std::make_unique<RunLog>(kRun, options.folder + "/log.kevrun", rig->store.get());
+  auto core = rig->log->Load({.payloads = true, .keep_ended = false});
+  if (!core) return core.error();
+  rig->core = std::move(*core);
   auto epoch = rig->store->TakeEpoch(kRun);
   if (!epoch) return epoch.error();
   ZmqTransportOptions transport;
@@ -59,6 +49,13 @@ Result<std::unique_ptr<BenchRig>> BenchRig::Open(const RigOptions& options) {
   run.projections = options.projections;
   run.snapshot_events = options.snapshot_events;
   rig->run = &rig->host->Add(run, rig->core.get());
+  if (options.snapshot_events != 0) {
+    if (Status s = rig->log->Follow(rig->run); !s.ok()) return s.error();
+    rig->host->read_trimmed = [log = rig->log.get()](const std::string&, uint64_t from,
+                                                     uint64_t to) {
+      return log->Trimmed(from, to);
+    };
+  }
   if (rig->core->last_seq() > 0) rig->host->PostRestart(*rig->run, kDecisionVersion);
   return rig;
 }

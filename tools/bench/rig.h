@@ -16,6 +16,7 @@
 #include "queue/redis_store.h"
 #include "queue/zmq_transport.h"
 #include "runners/fleet/fleet.h"
+#include "tools/live/run_log.h"
 
 namespace kev {
 
@@ -24,7 +25,6 @@ struct RigOptions {
   Durability durability = Durability::kNormal;
   bool projections = false;
   uint64_t snapshot_events = 0;
-  bool keep_ended = false;
 };
 
 class BenchRig {
@@ -43,6 +43,7 @@ class BenchRig {
   std::unique_ptr<EmbeddedRedis> redis;
   std::unique_ptr<RedisStore> store;
   std::unique_ptr<ZmqTransport> transport;
+  std::unique_ptr<RunLog> log;
   std::unique_ptr<RunCore> core;
   std::unique_ptr<Host> host;
   HostedRun* run = nullptr;

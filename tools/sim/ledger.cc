@@ -65,6 +65,8 @@ void Ledger::Appended(const Commit& commit, const Projections& stored) {
   Run& run = runs_[commit.run];
   Follow(run, commit.run, commit, /*again=*/false);
   std::vector<Subject> changed = run.core->TakeChanged();
+  for (const Projection& p : commit.projections) run.forgotten.erase(p.key);
+  run.forgotten.insert(commit.forget.begin(), commit.forget.end());
   if (run.entries % records_each_ == 0) CompareRecords(*run.core, changed, stored);
 }
 
@@ -195,7 +197,11 @@ void Ledger::Rewound(const std::string& name,
                      const std::vector<std::shared_ptr<const Commit>>& left) {
   Run before = std::exchange(runs_[name], Run());
   Run& run = runs_[name];
-  for (const auto& commit : left) Follow(run, name, *commit, /*again=*/true);
+  for (const auto& commit : left) {
+    Follow(run, name, *commit, /*again=*/true);
+    for (const Projection& p : commit->projections) run.forgotten.erase(p.key);
+    run.forgotten.insert(commit->forget.begin(), commit->forget.end());
+  }
   if (run.core) run.core->TakeChanged();
   for (auto& [id, attempt] : before.attempts) {
     const auto now = run.attempts.find(id);
@@ -254,8 +260,10 @@ void Ledger::CompareRecords(const RunCore& core, const std::vector<Subject>& sub
     story_->Violate("the store's record " + key + " of " + core.run() + " is " + record(key) +
                     ", the log gives " + folded);
   };
+  const auto& forgotten = runs_.at(core.run()).forgotten;
   for (const Subject subject : subjects) {
-    if (IsThere(core, subject)) compare(KeyOf(subject), CandidateRecordJson(core, subject));
+    if (IsThere(core, subject) && !forgotten.contains(KeyOf(subject)))
+      compare(KeyOf(subject), CandidateRecordJson(core, subject));
   }
   compare("run", ToJson(core.RunRecord()));
 }

@@ -90,6 +90,7 @@ class Ledger {
     int64_t tokens = 0;  // of the results that count
     std::map<int64_t, uint64_t> orders;
     uint64_t given = 0;
+    std::set<std::string> forgotten;  // records that the engine took away; the log still has them
   };
 
   void Follow(Run& run, const std::string& name, const Commit& commit, bool again);
