@@ -390,13 +390,16 @@ void Host::AnswerReader(Reader reader, Completion done) {
     if (it != runs_.end()) {
       HostedRun& run = *it->second;
       uint64_t seq = 0;
-      if (done.status.ok() && done.data.size() == 2) {
+      if (done.status.ok() && done.data.size() == 3) {
         std::from_chars(done.data[0].data(), done.data[0].data() + done.data[0].size(), seq);
-        auto confirmed = run.Reconcile(store_, seq, done.data[1], clock_->NowMs());
+        auto confirmed = run.Reconcile(store_, seq, done.data[2], clock_->NowMs());
         for (const HostedRun::InCommit& in : run.committing_) commits_[in.ticket] = &run;
         Confirmed(run, std::move(confirmed));
-      } else if (!done.status.ok()) {
-        run.broken_ = done.status.error();
+      } else {
+        run.broken_ = done.status.ok()
+                          ? Error{Code::kCorrupt, "the store does not say where the log of run " +
+                                                      run.options().run + " ends"}
+                          : done.status.error();
       }
     }
     if (reconciling_ == 0) store_lost_.reset();

@@ -104,9 +104,9 @@ class HostedRun {
   void TakeSnapshot(uint64_t seq, const std::vector<Subject>& changed, Commit* request);
   // Gives the commits that are confirmed now, in order.
   std::vector<InCommit> Confirm(uint64_t ticket, int64_t now_ms);
-  // The store is back and its log ends at `seq`, in an entry with this digest.
+  // The store is back and its log ends at `seq`, in an entry with this body.
   // Gives what turns out to be confirmed; submits the rest again.
-  std::vector<InCommit> Reconcile(Store* store, uint64_t seq, const std::string& digest,
+  std::vector<InCommit> Reconcile(Store* store, uint64_t seq, const std::string& body,
                                   int64_t now_ms);
   void Retain(const InCommit& commit, int64_t now_ms);
 

@@ -61,16 +61,16 @@ std::string Ledger::Named(const std::string& run, const JobKey& key, uint32_t at
          std::to_string(attempt);
 }
 
-void Ledger::Appended(const Commit& commit, const Projections& stored) {
+void Ledger::Appended(const Commit& commit, uint64_t engine, const Projections& stored) {
   Run& run = runs_[commit.run];
-  Follow(run, commit.run, commit, /*again=*/false);
+  Follow(run, commit.run, commit, engine);
   std::vector<Subject> changed = run.core->TakeChanged();
   for (const Projection& p : commit.projections) run.forgotten.erase(p.key);
   run.forgotten.insert(commit.forget.begin(), commit.forget.end());
   if (run.entries % records_each_ == 0) CompareRecords(*run.core, changed, stored);
 }
 
-void Ledger::Follow(Run& run, const std::string& name, const Commit& commit, bool again) {
+void Ledger::Follow(Run& run, const std::string& name, const Commit& commit, uint64_t engine) {
   if (!run.core) run.core = std::make_unique<RunCore>(name);
   ++run.entries;
   const Result<EventGroup> group = EventGroupFrom(PackedView(commit.body));
@@ -90,11 +90,11 @@ void Ledger::Follow(Run& run, const std::string& name, const Commit& commit, boo
   const auto lose = [&](const JobKey& key, JobState& job) {
     job.open = false;
     run.attempts[{key, job.current}].over_seq = commit.last_seq;
-    if (!again && on_lost) on_lost(name, {key, job.current});
+    if (engine != 0 && on_lost) on_lost(engine, name, {key, job.current});
   };
   for (const Event& event : group->events) {
     if (const auto* report = std::get_if<JobReported>(&event)) {
-      Report(run, name, *report, commit.last_seq, again);
+      Report(run, name, *report, commit.last_seq, /*again=*/engine == 0);
     } else if (const auto* lost = std::get_if<AttemptLost>(&event)) {
       JobState& job = run.jobs[lost->key];
       if (job.open && job.current == lost->attempt) lose(lost->key, job);
@@ -198,7 +198,7 @@ void Ledger::Rewound(const std::string& name,
   Run before = std::exchange(runs_[name], Run());
   Run& run = runs_[name];
   for (const auto& commit : left) {
-    Follow(run, name, *commit, /*again=*/true);
+    Follow(run, name, *commit, /*engine=*/0);
     for (const Projection& p : commit->projections) run.forgotten.erase(p.key);
     run.forgotten.insert(commit->forget.begin(), commit->forget.end());
   }

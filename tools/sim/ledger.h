@@ -50,8 +50,8 @@ class Ledger {
   // `records_each`: the records of each so many-th entry are compared.
   Ledger(Story* story, uint64_t records_each) : story_(story), records_each_(records_each) {}
 
-  // An entry was appended; `stored` is what the store has of projections now.
-  void Appended(const Commit& commit, const Projections& stored);
+  // An entry was appended by this engine; `stored` is what the store has of projections now.
+  void Appended(const Commit& commit, uint64_t engine, const Projections& stored);
   // The store has lost what came after `left`.
   void Rewound(const std::string& run, const std::vector<std::shared_ptr<const Commit>>& left);
   // An engine begins from what the store has: nobody knows the lost tails any more.
@@ -73,8 +73,8 @@ class Ledger {
   // The live core of an engine whose log is the store's: the same records.
   void Compare(const RunCore& live);
 
-  // Called when the log says that an open attempt is lost.
-  std::function<void(const std::string& run, const AttemptOf&)> on_lost;
+  // Called when an engine has written that an open attempt is lost.
+  std::function<void(uint64_t engine, const std::string& run, const AttemptOf&)> on_lost;
 
  private:
   struct JobState {
@@ -93,7 +93,8 @@ class Ledger {
     std::set<std::string> forgotten;  // records that the engine took away; the log still has them
   };
 
-  void Follow(Run& run, const std::string& name, const Commit& commit, bool again);
+  // `engine` 0: the entry was followed before.
+  void Follow(Run& run, const std::string& name, const Commit& commit, uint64_t engine);
   void Report(Run& run, const std::string& name, const JobReported& event, uint64_t seq,
               bool again);
   void Commands(Run& run, const std::string& name, uint64_t seq,

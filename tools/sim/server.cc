@@ -56,6 +56,10 @@ void SimServer::Effect(Operation& op) {
   switch (op.kind) {
     case Operation::Kind::kCommit:
       op.completion.status = Append(op.commit, op.engine);
+      if (story_->told() && !op.completion.status.ok()) {
+        story_->Tell("log of " + op.name + ": a commit of engine " + std::to_string(op.engine) +
+                     " is refused: " + op.completion.status.error().message);
+      }
       break;
     case Operation::Kind::kBlob: {
       const auto blob = blobs_.find(op.name);
@@ -105,7 +109,7 @@ Status SimServer::Append(const std::shared_ptr<const Commit>& commit, uint64_t e
   }
   run.log.push_back({commit, now_ms_, false});
   Keep(run, *commit);
-  ledger_->Appended(*commit, run.records);
+  ledger_->Appended(*commit, engine, run.records);
   return {};
 }
 

@@ -24,7 +24,7 @@
 namespace kev::sim {
 
 // An engine dies when a port that it calls throws this: in the middle of a turn, where no return
-// value could stop it. Caught in SimEngine::Turn and nowhere else.
+// value could stop it. Caught in SimEngine and nowhere else.
 struct EngineDies {
   CrashPoint at;
 };

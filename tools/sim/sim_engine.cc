@@ -143,12 +143,7 @@ void SimEngine::Take(SessionId session, ClientCall& call) {
 void SimEngine::Turn() {
   moved_ = false;
   if (!up() || frozen_) return;
-  try {
-    moved_ = host_->Turn();
-  } catch (const EngineDies& dies) {
-    ++world_.story->tally.crashes[static_cast<size_t>(dies.at)];
-    return Die(std::string("killed ") + Name(dies.at));
-  }
+  if (!Survives([this] { moved_ = host_->Turn(); })) return;
   for (const Live& live : lives_) {
     if (live.run->broken()) return Die(live.run->broken()->message);
   }
@@ -167,12 +162,22 @@ void SimEngine::Turn() {
   const std::unique_ptr<SimStore> old = std::move(connection_);
   const std::unique_ptr<Store> old_wrapper = std::move(store_);
   Connect(old.get());
+  moved_ = Survives([this] { host_->Reconcile(store_ ? store_.get() : connection_.get()); });
+}
+
+bool SimEngine::Survives(const std::function<void()>& what) {
   try {
-    host_->Reconcile(store_ ? store_.get() : connection_.get());
+    what();
+    return true;
   } catch (const EngineDies& dies) {
-    return Die(std::string("killed ") + Name(dies.at));
+    ++world_.story->tally.crashes[static_cast<size_t>(dies.at)];
+    Die(std::string("killed ") + Name(dies.at));
+    return false;
   }
-  moved_ = true;
+}
+
+void SimEngine::DrainWorker(const std::string& name) {
+  if (up() && !frozen_) Survives([&] { host_->DrainWorkers(name); });
 }
 
 void SimEngine::Die(const std::string& why) {

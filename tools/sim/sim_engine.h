@@ -67,9 +67,7 @@ class SimEngine {
   void Hold(bool holding) {
     if (host_) host_->Hold(holding);
   }
-  void DrainWorker(const std::string& name) {
-    if (host_) host_->DrainWorkers(name);
-  }
+  void DrainWorker(const std::string& name);
   void JumpClock(int64_t ms) { clock_.Jump(ms); }
   void CutStore() {
     if (connection_) connection_->Cut();
@@ -108,6 +106,8 @@ class SimEngine {
   std::unique_ptr<RunCore> Recover(const std::string& run, bool keep_ended);
   void Connect(const SimStore* before);
   void Take(SessionId session, ClientCall& call);
+  // Does what calls the ports; false: the engine died of it.
+  bool Survives(const std::function<void()>& what);
 
   uint64_t number_;
   MemoryNetwork* network_;

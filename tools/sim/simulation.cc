@@ -26,9 +26,11 @@ Simulation::Simulation(const SimulationOptions& options)
       operator_(&story_) {
   for (uint64_t i = 0; i < networks_.size(); ++i)
     networks_[i] = std::make_unique<MemoryNetwork>(options.seed * 2 + i);
-  ledger_.on_lost = [this](const std::string& run, const Ledger::AttemptOf& attempt) {
+  ledger_.on_lost = [this](uint64_t number, const std::string& run,
+                           const Ledger::AttemptOf& attempt) {
     for (const auto* engine : {engine_.get(), zombie_.get()}) {
-      if (engine != nullptr && engine->up()) engine->witness()->Lost(run, attempt);
+      if (engine != nullptr && engine->up() && engine->number() == number)
+        engine->witness()->Lost(run, attempt);
     }
   };
   const uint64_t count = 2 + random_.Below(6);
