@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "engine/core/record_json.h"
+#include "engine/host/projection.h"
 
 namespace kev {
 namespace {
@@ -11,19 +11,6 @@ namespace {
 // a trip of its own.
 constexpr size_t kWorthATrip = 32;
 constexpr size_t kRecentBytes = size_t{16} << 20;
-
-Projection CandidateProjection(const RunCore& core, Subject subject) {
-  static constexpr const char* kPrefix[] = {"cand:", "req:", "prep:"};
-  Projection p;
-  p.key = kPrefix[static_cast<size_t>(subject.kind)] + std::to_string(subject.number);
-  if (subject.kind == SubjectKind::kCandidate) {
-    const Candidate& c = core.candidates()[subject.number - 1];
-    p.fields.emplace_back("state", c.ended ? "ended" : "active");
-    if (c.ended) p.fields.emplace_back("verdict", Name(c.verdict));
-  }
-  p.fields.emplace_back("record", CandidateRecordJson(core, subject));
-  return p;
-}
 
 }  // namespace
 
@@ -36,8 +23,9 @@ HostedRun::HostedRun(HostedRunOptions options, uint32_t number, RunCore* core, i
       confirmed_seq_(core->last_seq()),
       snapshot_seq_(core->last_seq()) {}
 
-void HostedRun::Post(Event event, std::function<void()> done) {
-  pending_.push_back({std::move(event), std::nullopt, {}, std::move(done)});
+void HostedRun::Post(Event event, std::function<void()> done,
+                     std::vector<std::pair<BlobRef, std::string>> blobs) {
+  pending_.push_back({std::move(event), std::nullopt, std::move(blobs), std::move(done)});
 }
 
 bool HostedRun::CommitGroups(Store* store, int64_t now_ms) {
@@ -93,8 +81,8 @@ HostedRun::InCommit HostedRun::FormGroup(int64_t now_ms) {
   const std::vector<Subject> changed = core_->TakeChanged();
   if (options_.projections) {
     for (const Subject subject : changed)
-      request->projections.push_back(CandidateProjection(*core_, subject));
-    request->projections.push_back({"run", {{"record", ToJson(core_->RunRecord())}}});
+      request->projections.push_back(SubjectProjection(*core_, subject));
+    request->projections.push_back(RunProjection(*core_));
   }
   if (options_.snapshot_events != 0) TakeSnapshot(group.last_seq(), changed, request.get());
   in.commit = std::move(request);

@@ -50,8 +50,10 @@ class HostedRun {
  public:
   HostedRun(HostedRunOptions options, uint32_t number, RunCore* core, int64_t now_ms);
 
-  // Queues an event that comes from outside the workers. `done` is called when it is committed.
-  void Post(Event event, std::function<void()> done = nullptr);
+  // Queues an event that comes from outside the workers. `done` is called when it is committed;
+  // `blobs` are durable no later than the event.
+  void Post(Event event, std::function<void()> done = nullptr,
+            std::vector<std::pair<BlobRef, std::string>> blobs = {});
 
   bool Settled() const { return pending_.empty() && committing_.empty(); }
   bool Ended() const { return core_->phase() == Phase::kEnded && Settled(); }
@@ -68,6 +70,7 @@ class HostedRun {
   // asked.
   std::optional<std::vector<std::string>> Recent(uint64_t from, uint64_t to) const;
   bool in_grace() const { return grace_until_ms_.has_value(); }
+  const std::vector<uint32_t>& classes() const { return classes_; }  // by step: the placer's number
 
   // Called after each group is confirmed, with what was written.
   std::function<void(const EventGroup&, const Commit&)> on_committed;

@@ -21,6 +21,7 @@ struct RunOptions {
   std::string durability = "strict";
   std::vector<std::string> listen;
   bool insecure = false;
+  std::string access;  // file with keys for tcp
   bool json = false;
   bool quiet = false;
   std::string run;  // resume: the run's id

@@ -17,10 +17,10 @@ int PrepareLive(const RunOptions& options, const Plan& plan, const std::string& 
     live->durability = Durability::kNormal;
   else
     live->durability = Durability::kFast;
-  if (const Status s = CheckListen(options.listen, options.insecure); !s.ok())
+  if (const Status s = CheckListen(options.listen, options.insecure, !options.access.empty()); !s.ok())
     return Complain(s.error());
   live->listen = options.listen;
-  live->insecure = options.insecure;
+  live->access_file = options.access;
   live->output = options.json    ? OutputMode::kJson
                  : options.quiet ? OutputMode::kQuiet
                                  : OutputMode::kText;
