@@ -92,6 +92,7 @@ bool Site::Started() {
     const size_t begin = out.find(key, at) + key.size();
     run_ = out.substr(begin, out.find('"', begin) - begin);
   }
+  torn_ = false;  // the store has been read
   return engine_started_ = true;
 }
 
@@ -232,6 +233,8 @@ Status Site::TornTail(uint64_t pick, bool* done) {
     kill(another, SIGKILL);
     Until(kGoneMs, [&] { return !Exists(another); });
   }
+  // One that was killed before it had cut the last torn tail off has appended nothing behind it.
+  if (std::exchange(torn_, true)) return {};
   return TearTail(RunFolder() + "/redis", run_, pick);
 }
 

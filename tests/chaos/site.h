@@ -92,6 +92,7 @@ class Site {
   bool engine_started_ = false;  // it has said so in this life
   bool store_hurt_ = false;      // Redis was killed in this life of the engine
   bool disk_was_full_ = false;   // in this life of the engine
+  bool torn_ = false;            // the append-only file's tail is, since nobody has read it
   int64_t restart_at_ms_ = -1;
   size_t read_out_ = 0;  // of the engine's output
   uint64_t engine_starts_ = 0;
