@@ -36,13 +36,13 @@ return 'OK'
 
 constexpr size_t kPage = 1000;     // log entries per XRANGE
 constexpr size_t kReadPage = 100;  // the same for ReadLog, which reads no further than it must
+constexpr size_t kKnownBlobs = 1 << 16;  // names remembered so that a blob is written once
 constexpr std::string_view kEpochScript = R"lua(
 local epoch = math.max(tonumber(redis.call('GET', KEYS[1]) or '0'), tonumber(ARGV[1])) + 1
 redis.call('SET', KEYS[1], epoch)
 return epoch
 )lua";
 
-constexpr size_t kKnownBlobs = 1 << 20;  // names remembered so that a blob is written once
 
 std::string Key(const std::string& run, std::string_view rest) {
   std::string key = "kev:{";

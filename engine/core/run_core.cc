@@ -124,41 +124,41 @@ bool RunCore::IsWork(const JobKey& key) const {
   return n <= gone_candidates_.size() && gone_candidates_[n - 1].origin != key.step;
 }
 
+const RunCore::GoneAttempt* RunCore::FindUnusual(const JobKey& key) const {
+  const auto unusual = unusual_.find(UnusualKey(key.subject));
+  if (unusual == unusual_.end()) return nullptr;
+  for (const GoneAttempt& gone : unusual->second) {
+    if (gone.step == key.step && gone.index == key.index) return &gone;
+  }
+  return nullptr;
+}
+
+// The attempts of a job whose subject was let go: {given out, reported}.
+std::pair<uint32_t, uint32_t> RunCore::GoneAttempts(const JobKey& key) const {
+  const uint32_t n = key.subject.number;
+  const bool request = key.subject.kind == SubjectKind::kRequest;
+  if (key.claim() || key.subject.kind == SubjectKind::kPrepared) return {};
+  if (request ? n > gone_requests_.size() || requests_.Find(n) != nullptr || key.index != 0 ||
+                    gone_requests_[n - 1].step != key.step
+              : n > gone_candidates_.size() || !gone_candidates_[n - 1].gone)
+    return {};
+  if (request ? gone_requests_[n - 1].usual : gone_candidates_[n - 1].usual) return {1, 1};
+  const GoneAttempt* gone = FindUnusual(key);
+  return gone == nullptr ? std::pair<uint32_t, uint32_t>()
+                         : std::pair(gone->attempt, gone->reported);
+}
+
 bool RunCore::HasReported(const JobKey& key, uint32_t attempt) const {
   if (attempt == 0 || !IsWork(key)) return false;
-  const uint32_t n = key.subject.number;
-  if (const StepOutcome* outcome = OutcomeOf(key)) {
-    if (outcome->reported == attempt) return true;
-  } else if (key.subject.kind == SubjectKind::kCandidate && !key.claim() &&
-             n <= gone_candidates_.size() && gone_candidates_[n - 1].gone) {
-    if (gone_candidates_[n - 1].usual) return attempt == 1;
-    for (const GoneAttempt& gone : unusual_.at(n)) {
-      if (gone.step == key.step && gone.index == key.index && gone.reported == attempt) return true;
-    }
-  } else if (key.subject.kind == SubjectKind::kRequest && key.index == 0 &&
-             n <= gone_requests_.size()) {
-    const GoneRequest& gone = gone_requests_[n - 1];
-    if (gone.step == key.step && gone.reported == attempt) return true;
-  }
-  return spent_.contains({key, attempt});
+  const StepOutcome* outcome = OutcomeOf(key);
+  const uint32_t reported = outcome != nullptr ? outcome->reported : GoneAttempts(key).second;
+  return reported == attempt || spent_.contains({key, attempt});
 }
 
 bool RunCore::WasIssued(const JobKey& key, uint32_t attempt) const {
   if (attempt == 0 || !IsWork(key)) return false;
-  if (const StepOutcome* outcome = OutcomeOf(key)) return attempt <= outcome->attempt;
-  const uint32_t n = key.subject.number;
-  if (key.subject.kind == SubjectKind::kRequest && key.index == 0 && n <= gone_requests_.size()) {
-    const GoneRequest& gone = gone_requests_[n - 1];
-    return gone.step == key.step && attempt <= gone.attempt;
-  }
-  if (key.subject.kind != SubjectKind::kCandidate || key.claim() || n > gone_candidates_.size() ||
-      !gone_candidates_[n - 1].gone)
-    return false;
-  if (gone_candidates_[n - 1].usual) return attempt == 1;
-  for (const GoneAttempt& gone : unusual_.at(n)) {
-    if (gone.step == key.step && gone.index == key.index) return attempt <= gone.attempt;
-  }
-  return false;
+  const StepOutcome* outcome = OutcomeOf(key);
+  return attempt <= (outcome != nullptr ? outcome->attempt : GoneAttempts(key).first);
 }
 
 std::vector<Subject> RunCore::TakeChanged() {

@@ -237,16 +237,17 @@ class RunCore {
 
  private:
   friend struct SnapshotForm;  // run_core_snapshot.cc
+  // Four bytes each: a million may be gone. Usual: every attempt was a first one and was reported;
+  // else see unusual_.
   struct GoneRequest {
     uint16_t step = 0;
-    uint32_t attempt = 0;
-    uint32_t reported = 0;
+    bool usual = true;
   };
   struct GoneCandidate {
-    uint8_t verdict = 0;
-    bool gone = false;
-    bool usual = true;  // every attempt was a first one and was reported; else see unusual_
     uint16_t origin = 0;
+    uint8_t verdict = 0;
+    bool gone : 1 = false;
+    bool usual : 1 = true;
   };
   // What is left to spend, what is held back taken off.
   struct Purse {
@@ -290,6 +291,11 @@ class RunCore {
   void GatherArtefacts(Candidate& candidate, uint16_t region);
   void LetGoEnded();
   bool IsNeeded(const Candidate& candidate) const;
+  const GoneAttempt* FindUnusual(const JobKey& key) const;
+  std::pair<uint32_t, uint32_t> GoneAttempts(const JobKey& key) const;
+  static uint64_t UnusualKey(Subject subject) {
+    return static_cast<uint64_t>(subject.kind) << 32 | subject.number;
+  }
   void LetGo(Candidate& candidate);
   // run_core_graph.cc: which steps fire, branches and joins.
   void LayOutGraph();
@@ -393,7 +399,8 @@ class RunCore {
   // By number - 1; of those not let go without meaning. Deques, since they take no room in advance.
   std::deque<GoneCandidate> gone_candidates_;
   std::deque<GoneRequest> gone_requests_;
-  std::unordered_map<uint32_t, std::vector<GoneAttempt>> unusual_;  // never iterated
+  // By subject; never iterated.
+  std::unordered_map<uint64_t, std::vector<GoneAttempt>> unusual_;
   std::vector<PreparedState> prepared_;
   Twins by_source_;
   Twins by_binary_;

@@ -256,8 +256,12 @@ void RunCore::LetGoEnded() {
     ProposeRequest* request = requests_.Find(number);
     if (options_.keep_ended || request == nullptr) continue;
     if (gone_requests_.size() < requests_.size()) gone_requests_.resize(requests_.size());
-    gone_requests_[number - 1] = {request->step, request->outcome.attempt,
-                                  request->outcome.reported};
+    const StepOutcome& o = request->outcome;
+    const bool usual = o.attempt == 1 && o.reported == 1;
+    gone_requests_[number - 1] = {request->step, usual};
+    if (!usual)
+      unusual_[UnusualKey({SubjectKind::kRequest, number})] = {
+          {request->step, 0, o.attempt, o.reported}};
     requests_.LetGo(number);
   }
   requests_to_let_go_.clear();
@@ -296,7 +300,7 @@ void RunCore::LetGo(Candidate& c) {
   };
   for (size_t s = 0; s < c.steps.size(); ++s) note(static_cast<uint16_t>(s), 0, c.steps[s]);
   for (const auto& [where, outcome] : c.branches) note(where.first, where.second, outcome);
-  if (!gone.usual) unusual_[number] = std::move(attempts);
+  if (!gone.usual) unusual_[UnusualKey(c.view.id)] = std::move(attempts);
   candidates_.LetGo(number);
 }
 

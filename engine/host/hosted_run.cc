@@ -10,6 +10,7 @@ namespace {
 // While one commit is in flight the next group collects; a second one leaves only when it is worth
 // a trip of its own.
 constexpr size_t kWorthATrip = 32;
+constexpr size_t kKnownBlobs = 1 << 16;  // names remembered, so that a blob is mostly written once
 constexpr size_t kRecentBytes = size_t{16} << 20;
 
 }  // namespace
@@ -55,6 +56,7 @@ HostedRun::InCommit HostedRun::FormGroup(int64_t now_ms) {
     if (pending.ack) in.acks.push_back(std::move(*pending.ack));
     if (pending.done) in.done.push_back(std::move(pending.done));
     for (auto& blob : pending.blobs) {
+      if (stored_blobs_.size() >= kKnownBlobs) stored_blobs_.clear();
       if (stored_blobs_.insert(blob.first.sha256).second) request->blobs.push_back(std::move(blob));
     }
     if (const auto* lost = std::get_if<AttemptLost>(&pending.event))

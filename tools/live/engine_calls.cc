@@ -79,7 +79,8 @@ void EngineCalls::On(SessionId session, const Hello& hello, ClientCall& call) {
   } else if (call.method == "events") {
     const auto folder = FolderOf(call);
     if (folder)
-      feed_.Ask(session, call.id, *folder, static_cast<uint64_t>(call.arguments["from"].AsInt(1)));
+      feed_.Ask(session, call.id, *folder, static_cast<uint64_t>(call.arguments["from"].AsInt(1)),
+                call.arguments["wait_ms"].AsInt(10000));
     else
       later = folder.error();
   } else {

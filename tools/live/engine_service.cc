@@ -45,12 +45,16 @@ EngineService::EngineService(EngineOptions options)
 
 EngineService::~EngineService() = default;
 
+Status EngineService::TakeLock() {
+  if (lock_ != nullptr) return {};
+  auto lock = FolderLock::Take(options_.folder.path, options_.what);
+  if (!lock) return lock.error();
+  lock_ = std::move(*lock);
+  return {};
+}
+
 Status EngineService::Open() {
-  if (lock_ == nullptr) {
-    auto lock = FolderLock::Take(options_.folder.path, options_.what);
-    if (!lock) return lock.error();
-    lock_ = std::move(*lock);
-  }
+  if (Status s = TakeLock(); !s.ok()) return s;
   if (Status s = disk_.Check(); !s.ok()) return s;
   PinTo(options_.cores.others);
   StoreOptions store;

@@ -65,7 +65,8 @@ class EngineService {
   explicit EngineService(EngineOptions options);
   ~EngineService();
 
-  Status Open();    // lock and store
+  Status TakeLock();  // kExists: another engine has the folder
+  Status Open();      // lock, unless it was taken, and store
   Status Listen();  // binds its endpoints
   const std::vector<std::string>& endpoints() const { return transport_->Endpoints(); }
 

@@ -18,8 +18,8 @@ namespace kev {
 class EventFeed {
  public:
   explicit EventFeed(EngineService* service) : service_(service) {}
-  // Event groups of the run from event `from` on.
-  void Ask(SessionId session, uint64_t call, const RunFolder& run, uint64_t from);
+  // Event groups of the run from event `from` on. Answered after at most `wait_ms`.
+  void Ask(SessionId session, uint64_t call, const RunFolder& run, uint64_t from, int64_t wait_ms);
   void Committed(const ServedRun& run);
   void Turn(int64_t now_ms);
   bool Busy() const { return !waiting_.empty() || reading_ > 0; }
