@@ -62,8 +62,7 @@ Status RedisAdmin::Sync() {
                       connection_.Call({"CONFIG", "SET", "appendfsync", "always"}).ok();
   const Result<RedisReply> wrote = connection_.Call({"SET", "kev:synced", "1"});
   if (change) {
-    const Result<RedisReply> restored =
-        connection_.Call({"CONFIG", "SET", "appendfsync", before});
+    const Result<RedisReply> restored = connection_.Call({"CONFIG", "SET", "appendfsync", before});
     if (!restored) return restored.error();
   }
   return wrote ? Status() : Status(wrote.error());
@@ -108,8 +107,7 @@ Result<std::vector<std::string>> RedisAdmin::Scan(const std::string& pattern) {
   std::vector<std::string> keys;
   std::string cursor = "0";
   do {
-    Result<RedisReply> page =
-        connection_.Call({"SCAN", cursor, "MATCH", pattern, "COUNT", "1000"});
+    Result<RedisReply> page = connection_.Call({"SCAN", cursor, "MATCH", pattern, "COUNT", "1000"});
     if (!page) return page.error();
     if (page->list.size() != 2) return Error{Code::kCorrupt, "Redis answers SCAN in another form"};
     cursor = page->list[0].text;

@@ -154,10 +154,10 @@ Result<RedisConnection> RedisConnection::Open(const std::string& url,
     words.emplace_back(login->password);
     const Result<RedisReply> let_in = connection.Call(words);
     if (!let_in) {
-      return Error{let_in.error().code == Code::kUnavailable ? Code::kUnavailable
-                                                             : Code::kPermission,
-                   "Redis at " + address +
-                       " does not accept the user and password: " + let_in.error().message};
+      return Error{
+          let_in.error().code == Code::kUnavailable ? Code::kUnavailable : Code::kPermission,
+          "Redis at " + address +
+              " does not accept the user and password: " + let_in.error().message};
     }
   }
   return connection;

@@ -92,7 +92,7 @@ class Host {
     std::string run;     // or a part of the log
     uint64_t from = 0;
     uint64_t to = 0;
-    uint32_t end_of = 0;  // or where the log of this run ends
+    uint32_t end_of = 0;      // or where the log of this run ends
     Answer answer = nullptr;  // the caller asked, not a session
   };
   struct AttemptHash {

@@ -1,5 +1,6 @@
 // Projections: what people find of a run beside its log (records of the run, its candidates,
-// requests and prepared things), as functions of the fold. Whoever writes or checks them uses these.
+// requests and prepared things), as functions of the fold. Whoever writes or checks them uses
+// these.
 //
 // Threads: plain values. Errors: none.
 #ifndef KEV_ENGINE_HOST_PROJECTION_H_

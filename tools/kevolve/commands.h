@@ -106,6 +106,7 @@ struct WorkerOptions {
   uint32_t slots = 1;
   std::string prefetch;
   std::vector<std::string> labels;
+  std::string lost_grace;  // how long it waits for an engine that is away
   std::vector<std::string> resources;
 };
 int WorkerCommand(const WorkerOptions& options);

@@ -23,8 +23,8 @@ bool DiskWatch::Low() {
   // Going on needs a little more than stopping, so that it does not flutter.
   const bool low = low_ ? *free < reserve_ + reserve_ / 8 : *free < reserve_;
   if (low && !low_) {
-    note_("the disk is nearly full: " + MiB(*free) + " are left for " + path_ + ", the reserve is " +
-          MiB(reserve_) + "; nothing new is given out until there is room");
+    note_("the disk is nearly full: " + MiB(*free) + " are left for " + path_ +
+          ", the reserve is " + MiB(reserve_) + "; nothing new is given out until there is room");
   } else if (!low && low_) {
     note_("there is room again in " + path_ + " (" + MiB(*free) + "); going on");
   }

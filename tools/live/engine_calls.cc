@@ -12,9 +12,9 @@ namespace kev {
 namespace {
 
 const std::vector<std::string>& Methods() {
-  static const std::vector<std::string> kMethods{"submit", "runs", "status", "signal", "explain",
-                                                 "dlq",    "drain", "events", "blob",  "workers",
-                                                 "ping"};
+  static const std::vector<std::string> kMethods{"submit",  "runs",    "status", "signal",
+                                                 "explain", "dlq",     "drain",  "events",
+                                                 "blob",    "workers", "ping"};
   return kMethods;
 }
 
@@ -99,16 +99,16 @@ Result<ServedRun*> EngineCalls::RunOf(const ClientCall& call) {
     return Error{Code::kNotFound,
                  "run " + id + " is not live any more; `" + CommandName() + " show` shows it"};
   }
-  return Error{Code::kNotFound, "this engine (" + service_->options().what +
-                                    ") does not drive a run '" + id + "'"};
+  return Error{Code::kNotFound,
+               "this engine (" + service_->options().what + ") does not drive a run '" + id + "'"};
 }
 
 Result<RunFolder> EngineCalls::FolderOf(const ClientCall& call) {
   const std::string& id = call.arguments["run"].AsString();
   if (ServedRun* run = service_->Find(id)) return run->folder;
   if (find_ended) return find_ended(id);
-  return Error{Code::kNotFound, "this engine (" + service_->options().what +
-                                    ") does not drive a run '" + id + "'"};
+  return Error{Code::kNotFound,
+               "this engine (" + service_->options().what + ") does not drive a run '" + id + "'"};
 }
 
 Result<Value> EngineCalls::Answer(const Hello& hello, const ClientCall& call) {
@@ -214,8 +214,7 @@ Result<Value> EngineCalls::Drain(const ClientCall& call) {
       if (hello.role == Role::kWorker) names.push_back(hello.worker);
     }
     return Error{Code::kNotFound, "no worker '" + worker + "' is connected" +
-                                      DidYouMean(worker, names) +
-                                      "; `kevolve workers` lists them"};
+                                      DidYouMean(worker, names) + "; `kevolve workers` lists them"};
   }
   Value data;
   data.Set("worker", worker);
@@ -251,18 +250,17 @@ Status EngineCalls::SignalRun(SessionId session, const ClientCall& call) {
                                          [&](const DeadLetter& d) { return d.key == *key; });
     if (!dead) {
       return Error{Code::kNotFound, "run " + core.run() + " has no dead letter '" + job + "'; `" +
-                                        CommandName() + " dlq list " + core.run() +
-                                        "` shows them"};
+                                        CommandName() + " dlq list " + core.run() + "` shows them"};
     }
   }
-  (*run)->hosted->Post(Signal{*kind, data}, [this, session, id = call.id, name,
-                                             run_id = core.run(), served = *run] {
-    Value v;
-    v.Set("run", run_id);
-    v.Set("signal", name);
-    v.Set("seq", served->hosted == nullptr ? 0 : served->hosted->confirmed_seq());
-    service_->host()->Reply(session, {id, Status(), std::move(v)});
-  });
+  (*run)->hosted->Post(
+      Signal{*kind, data}, [this, session, id = call.id, name, run_id = core.run(), served = *run] {
+        Value v;
+        v.Set("run", run_id);
+        v.Set("signal", name);
+        v.Set("seq", served->hosted == nullptr ? 0 : served->hosted->confirmed_seq());
+        service_->host()->Reply(session, {id, Status(), std::move(v)});
+      });
   return {};
 }
 
@@ -273,8 +271,7 @@ Status EngineCalls::SendBlob(SessionId session, const ClientCall& call) {
   const auto reply = [this, session, id = call.id](Result<std::string> bytes) {
     Value v;
     if (bytes) v = Value::Bytes{std::move(*bytes)};
-    service_->host()->Reply(
-        session, {id, bytes ? Status() : Status(bytes.error()), std::move(v)});
+    service_->host()->Reply(session, {id, bytes ? Status() : Status(bytes.error()), std::move(v)});
   };
   std::error_code error;
   if (std::filesystem::exists(folder->Archive(), error)) {

@@ -1,5 +1,5 @@
-// EngineCalls: what clients may ask of an engine and tell it (docs/engine-service.md has the table).
-// Orders that change a run are answered when they are committed.
+// EngineCalls: what clients may ask of an engine and tell it (docs/engine-service.md has the
+// table). Orders that change a run are answered when they are committed.
 //
 // Threads: the host's. Errors: go into the reply: what is wrong and what to write instead.
 #ifndef KEV_TOOLS_LIVE_ENGINE_CALLS_H_

@@ -17,8 +17,8 @@ namespace {
 using std::chrono::milliseconds;
 using Clock = std::chrono::steady_clock;
 
-constexpr int kAskMs = 500;                    // of one long poll, so that Ctrl-C is heeded
-constexpr milliseconds kEventsLimit{3000};     // for its answer
+constexpr int kAskMs = 500;                      // of one long poll, so that Ctrl-C is heeded
+constexpr milliseconds kEventsLimit{3000};       // for its answer
 constexpr std::chrono::seconds kEngineGone{60};  // a restarted or standby engine answers before
 
 // A socket that nobody listens on is known at once; ZeroMQ would wait for somebody to come.
@@ -72,8 +72,7 @@ Result<std::unique_ptr<ClientSession>> OpenEngine(const EngineAddress& address) 
   return ClientSession::Open(options);
 }
 
-Result<Value> CallEngine(const EngineAddress& address, const std::string& method,
-                         Value arguments) {
+Result<Value> CallEngine(const EngineAddress& address, const std::string& method, Value arguments) {
   auto engine = OpenEngine(address);
   if (!engine) return engine.error();
   return (*engine)->Call(method, std::move(arguments), kCallLimit);

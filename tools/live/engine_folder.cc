@@ -40,9 +40,9 @@ Result<EngineFolder> EngineOf(const RunFolder& run) {
   std::getline(in, path);
   std::error_code error;
   if (path.empty() || !fs::is_directory(path, error)) {
-    return Error{Code::kCorrupt,
-                 run.Engine() + " names the engine that has run " + run.id + " as '" + path +
-                     "', and there is no such folder: was it removed or moved?"};
+    return Error{Code::kCorrupt, run.Engine() + " names the engine that has run " + run.id +
+                                     " as '" + path +
+                                     "', and there is no such folder: was it removed or moved?"};
   }
   return EngineFolder{path};
 }

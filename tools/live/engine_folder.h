@@ -1,5 +1,6 @@
 // EngineFolder: where an engine keeps what is its own: lock, engine.sock, access, redis/ and the
-// name of its store. `kevolve run` uses the run's folder, `kevolve engine` $KEVOLVE_HOME/engine/NAME.
+// name of its store. `kevolve run` uses the run's folder, `kevolve engine`
+// $KEVOLVE_HOME/engine/NAME.
 //
 // Threads: functions on values. Errors: say which path and what to do.
 #ifndef KEV_TOOLS_LIVE_ENGINE_FOLDER_H_
@@ -21,7 +22,7 @@ struct EngineFolder {
   std::string Logs() const { return path + "/logs"; }
   std::string Access() const { return path + "/access"; }
   std::string StoreUrl() const { return path + "/store-url"; }  // file: the external store, if any
-  std::string StoreName() const { return path + "/store"; }  // file: whose data the store has
+  std::string StoreName() const { return path + "/store"; }     // file: whose data the store has
 };
 
 std::string EnginesFolder();

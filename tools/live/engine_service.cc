@@ -233,8 +233,7 @@ void EngineService::Pump(int64_t most_wait_ms) {
 void EngineService::Wait(int64_t most_wait_ms) {
   pollfd fds[2] = {{transport_->Descriptor(), POLLIN, 0},
                    {store_->store()->Descriptor(),
-                    static_cast<short>(POLLIN | (store_->store()->WantsWrite() ? POLLOUT : 0)),
-                    0}};
+                    static_cast<short>(POLLIN | (store_->store()->WantsWrite() ? POLLOUT : 0)), 0}};
   int64_t wait = host_->WaitMs();
   if (wait < 0 || wait > most_wait_ms) wait = most_wait_ms;
   poll(fds, 2, static_cast<int>(wait));

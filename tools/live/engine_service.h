@@ -67,7 +67,7 @@ class EngineService {
 
   Status TakeLock();  // kExists: another engine has the folder
   Status Open();      // lock, unless it was taken, and store
-  Status Listen();  // binds its endpoints
+  Status Listen();    // binds its endpoints
   const std::vector<std::string>& endpoints() const { return transport_->Endpoints(); }
 
   // Takes a run: its lock and next epoch, and what its log says. Waits for the store.

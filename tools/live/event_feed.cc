@@ -14,8 +14,12 @@ constexpr size_t kMostBytes = size_t{8} << 20;
 
 void EventFeed::Ask(SessionId session, uint64_t call, const RunFolder& run, uint64_t from,
                     int64_t wait_ms) {
-  Question question{session, call, run, std::max<uint64_t>(from, 1),
-                    service_->clock().NowMs() + std::clamp<int64_t>(wait_ms, 0, kLongestMs), false};
+  Question question{session,
+                    call,
+                    run,
+                    std::max<uint64_t>(from, 1),
+                    service_->clock().NowMs() + std::clamp<int64_t>(wait_ms, 0, kLongestMs),
+                    false};
   std::error_code error;
   if (std::filesystem::exists(run.Archive(), error)) return AnswerFromArchive(question);
   const ServedRun* served = service_->Find(run.id);

@@ -144,10 +144,10 @@ Result<Value> Explain(const RunCore& core, const Live& live, const std::string& 
   }
   std::vector<std::string> steps;
   for (const Step& step : core.plan().steps) steps.push_back(step.id);
-  return Error{Code::kNotFound,
-               "run " + core.run() + " has no '" + what + "'" + DidYouMean(what, steps) +
-                   "; name a candidate (c12 of " + std::to_string(core.candidates().size()) +
-                   "), a job (c12/STEP) or a step"};
+  return Error{Code::kNotFound, "run " + core.run() + " has no '" + what + "'" +
+                                    DidYouMean(what, steps) + "; name a candidate (c12 of " +
+                                    std::to_string(core.candidates().size()) +
+                                    "), a job (c12/STEP) or a step"};
 }
 
 Value DeadLetters(const RunCore& core) {

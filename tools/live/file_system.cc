@@ -7,7 +7,9 @@
 
 #include <array>
 #include <cerrno>
+#include <cmath>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <utility>
@@ -78,6 +80,28 @@ std::optional<std::string> NetworkFileSystem(const std::string& path) {
   return NetworkFileSystemOf(static_cast<uint64_t>(info.f_type));
 }
 
+std::optional<uint64_t> BytesFrom(const std::string& text) {
+  char* end = nullptr;
+  const double number = std::strtod(text.c_str(), &end);
+  if (end == text.c_str() || !(number >= 0) || number > 1e18) return std::nullopt;
+  std::string unit = end;
+  if (unit.ends_with("iB")) unit.resize(unit.size() - 2);
+  if (unit == "B") unit.clear();
+  const size_t power = unit.empty() ? 0 : std::string("KMGT").find(unit) + 1;
+  if (unit.size() > 1 || power > 4 || (!unit.empty() && power == 0)) return std::nullopt;
+  return static_cast<uint64_t>(number * std::pow(1024.0, static_cast<double>(power)));
+}
+
+std::string BytesText(uint64_t bytes) {
+  static constexpr const char* kUnits[] = {"B", "KiB", "MiB", "GiB", "TiB"};
+  double value = static_cast<double>(bytes);
+  size_t unit = 0;
+  for (; value >= 1024 && unit < 4; ++unit) value /= 1024;
+  char text[32];
+  std::snprintf(text, sizeof text, unit == 0 ? "%.0f %s" : "%.1f %s", value, kUnits[unit]);
+  return text;
+}
+
 Status WriteDurably(const std::string& path, const std::string& text) {
   const std::string temporary = path + ".new";
   const int fd = open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
@@ -91,8 +115,7 @@ Status WriteDurably(const std::string& path, const std::string& text) {
     unlink(temporary.c_str());
     return FromErrno(error, "cannot write " + path);
   }
-  const int folder =
-      open(fs::path(path).parent_path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  const int folder = open(fs::path(path).parent_path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (folder >= 0) {
     fsync(folder);
     close(folder);
@@ -102,11 +125,10 @@ Status WriteDurably(const std::string& path, const std::string& text) {
 
 Status CheckSocketPath(const std::string& path) {
   if (path.size() <= kSocketPathMost) return {};
-  return Error{Code::kUnavailable, "the socket path " + path + " has " +
-                                       std::to_string(path.size()) +
-                                       " characters, and the system allows " +
-                                       std::to_string(kSocketPathMost) +
-                                       ": set KEVOLVE_HOME to a shorter path"};
+  return Error{Code::kUnavailable,
+               "the socket path " + path + " has " + std::to_string(path.size()) +
+                   " characters, and the system allows " + std::to_string(kSocketPathMost) +
+                   ": set KEVOLVE_HOME to a shorter path"};
 }
 
 }  // namespace kev

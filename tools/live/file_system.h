@@ -21,6 +21,10 @@ std::optional<std::string> NetworkFileSystem(const std::string& path);
 // The same by statfs's f_type.
 std::optional<std::string> NetworkFileSystemOf(uint64_t magic);
 
+// "64M", "1.5G", "800000": bytes; K, M, G and T are powers of 1024. nullopt when it is none.
+std::optional<uint64_t> BytesFrom(const std::string& text);
+std::string BytesText(uint64_t bytes);  // "12.3 MiB"
+
 // Writes a small file: by temporary name, synced, renamed, and the folder synced.
 Status WriteDurably(const std::string& path, const std::string& text);
 // A socket at `path` fits into the system's limit.

@@ -64,8 +64,8 @@ Result<std::unique_ptr<FolderLock>> FolderLock::Take(const std::string& folder,
   if (!lock) return lock;
   const std::string words = OwnWords();
   // A disk without room for a line keeps nobody from working: the lock itself is held.
-  if (ftruncate((*lock)->fd_, 0) == 0)
-    [[maybe_unused]] const ssize_t n = pwrite((*lock)->fd_, words.data(), words.size(), 0);
+  if (ftruncate((*lock)->fd_, 0) == 0) [[maybe_unused]]
+    const ssize_t n = pwrite((*lock)->fd_, words.data(), words.size(), 0);
   return lock;
 }
 

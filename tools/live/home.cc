@@ -21,8 +21,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-
-
 std::string FromEnvironment(const char* name) {
   const char* value = std::getenv(name);
   return value == nullptr ? "" : value;
@@ -107,7 +105,8 @@ bool IsRunId(const std::string& name) {
 
 Result<RunFolder> CreateRunFolder(const std::string& id) {
   RunFolder folder{id, RunsFolder() + "/" + id};
-  if (Status s = CheckSocketPath(EngineFolder{folder.path}.RedisSocket()); !s.ok()) return s.error();
+  if (Status s = CheckSocketPath(EngineFolder{folder.path}.RedisSocket()); !s.ok())
+    return s.error();
   if (Status s = CheckHome(); !s.ok()) return s.error();
   std::error_code error;
   fs::create_directories(RunsFolder(), error);

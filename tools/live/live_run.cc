@@ -173,14 +173,14 @@ LiveOutcome LiveRun::Conclude() {
     Status saved = store ? SaveBest(**store, closing) : Status(store.error());
     if (!saved.ok())
       return {kExitEnvironment,
-              "cannot save the best kernel: " + saved.error().message + "; the run is kept: " +
-                  ResumeHint(),
+              "cannot save the best kernel: " + saved.error().message +
+                  "; the run is kept: " + ResumeHint(),
               ""};
     outcome.source_path = closing.best_file;
     if (saved = ArchiveFrom(**store, closing); !saved.ok()) {
       return {kExitEnvironment,
-              "cannot write the archive: " + saved.error().message + "; the run is kept: " +
-                  ResumeHint() + " tries again",
+              "cannot write the archive: " + saved.error().message +
+                  "; the run is kept: " + ResumeHint() + " tries again",
               ""};
     }
     if (const Status s = PutStoreAway(service_.store(), options_.folder); !s.ok())

@@ -31,9 +31,9 @@ struct LiveOptions {
   std::string access_file;          // keys for tcp; empty: none
   OutputMode output = OutputMode::kText;
   CoreSplit cores;
-  std::vector<StageProcess> processes;  // stage processes to start here
+  std::vector<StageProcess> processes;     // stage processes to start here
   uint64_t keep_free_bytes = 64ull << 20;  // with less on the disk nothing new is given out
-  bool archive = true;  // write run.kevrun at the end (the benchmark does not)
+  bool archive = true;                     // write run.kevrun at the end (the benchmark does not)
   bool projections = true;
 };
 

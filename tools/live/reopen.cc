@@ -48,8 +48,8 @@ Status Reopen(StoredRun& run, const RunFolder& folder) {
   if (!lock) return lock.error();
   const EngineFolder engine{folder.path};
   std::error_code error;
-  for (const std::string& path : {engine.Redis(), engine.StoreName(), engine.StoreUrl(),
-                                  folder.Epoch(), folder.Engine()}) {
+  for (const std::string& path :
+       {engine.Redis(), engine.StoreName(), engine.StoreUrl(), folder.Epoch(), folder.Engine()}) {
     fs::remove_all(path, error);  // of an earlier life, or of an attempt that was cut short
   }
   EmbeddedRedisOptions options;
@@ -61,8 +61,8 @@ Status Reopen(StoredRun& run, const RunFolder& folder) {
   // From here on the store is the run.
   fs::rename(folder.Archive(), folder.Archive() + ".before", error);
   if (error) {
-    return Error{Code::kPermission,
-                 "cannot rename " + folder.Archive() + ": " + error.message() + "; nothing changed"};
+    return Error{Code::kPermission, "cannot rename " + folder.Archive() + ": " + error.message() +
+                                        "; nothing changed"};
   }
   return {};
 }

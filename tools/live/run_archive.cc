@@ -64,8 +64,8 @@ Closing ClosingOf(const RunCore& core, const RunFolder& folder) {
   if (!core.best()) return closing;
   const Candidate& c = core.candidates()[core.best()->candidate.number - 1];
   closing.best = c.view.source;
-  closing.best_file = folder.Best() + "/" + core.plan().task +
-                      fs::path(c.view.source_name).extension().string();
+  closing.best_file =
+      folder.Best() + "/" + core.plan().task + fs::path(c.view.source_name).extension().string();
   return closing;
 }
 

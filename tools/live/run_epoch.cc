@@ -34,8 +34,8 @@ Status CheckEpoch(RedisAdmin& admin, const RunFolder& folder, const std::string&
     if (runs->size() > 1) there += " and " + std::to_string(runs->size() - 1) + " more";
   }
   return Error{Code::kConflict,
-               "the store at " + address + " is not the one that run " + folder.id + " was in: " +
-                   folder.Epoch() + " says that " + std::to_string(*known) +
+               "the store at " + address + " is not the one that run " + folder.id +
+                   " was in: " + folder.Epoch() + " says that " + std::to_string(*known) +
                    " engine(s) have driven the run, so kev:{" + folder.id +
                    "}:epoch and its log must be there, and " + there +
                    ". Nothing was changed. Give the store its files back, or name the right store; "

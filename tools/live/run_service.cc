@@ -110,10 +110,8 @@ void RunService::TakeUp(const RunFolder& folder) {
   }
   (*run)->submission = file.key;
   (*run)->weight = file.weight;
-  (*run)->processes =
-      ProcessesFor((*run)->core->plan(), engine_->options().cores.others.size());
-  Say("run " + folder.id + " is taken up after event " +
-      std::to_string((*run)->core->last_seq()));
+  (*run)->processes = ProcessesFor((*run)->core->plan(), engine_->options().cores.others.size());
+  Say("run " + folder.id + " is taken up after event " + std::to_string((*run)->core->last_seq()));
   if (const Status s = engine_->Drive(**run, {}); !s.ok()) Say(s.error().message);
 }
 
@@ -133,9 +131,9 @@ void RunService::Submit(SessionId session, ClientCall& call) {
   const std::string digest = DigestOf(arguments["plan"], weight);
   if (const auto known = submissions_.find(key); known != submissions_.end()) {
     if (known->second.digest != digest) {
-      return answer(Error{Code::kConflict, "key '" + key + "' was used for another submission (run " +
-                                               known->second.run +
-                                               "): take another key, or leave --key away"});
+      return answer(Error{Code::kConflict,
+                          "key '" + key + "' was used for another submission (run " +
+                              known->second.run + "): take another key, or leave --key away"});
     }
     if (const auto waiting = waiters_.find(known->second.run); waiting != waiters_.end()) {
       waiting->second.emplace_back(session, call.id);
@@ -152,8 +150,8 @@ void RunService::Submit(SessionId session, ClientCall& call) {
                                                 ? "the engine's disk is nearly full; try later"
                                                 : "the engine's store is away; try later"});
   }
-  auto run = Begin(key, digest, weight, std::move(*plan), arguments["about"],
-                   std::move(call.blobs));
+  auto run =
+      Begin(key, digest, weight, std::move(*plan), arguments["about"], std::move(call.blobs));
   if (!run) return answer(run.error());
   waiters_[(*run)->folder.id].emplace_back(session, call.id);
 }
@@ -222,8 +220,8 @@ void RunService::CloseEnded() {
       Say("run " + id + " has ended: " + run->core->ended()->status + ", stopped by " +
           run->core->ended()->stopped_by);
       engine_->Stop(*run);
-      closers_[id] =
-          std::make_unique<RunCloser>(ClosingOf(*run->core, run->folder), engine_->store().address());
+      closers_[id] = std::make_unique<RunCloser>(ClosingOf(*run->core, run->folder),
+                                                 engine_->store().address());
     }
   }
 }

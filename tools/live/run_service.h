@@ -51,8 +51,8 @@ class RunService {
 
   EngineService* engine_;
   EngineCalls* calls_;
-  std::map<std::string, Submission> submissions_;      // by key
-  std::map<std::string, std::vector<Waiter>> waiters_;  // by run: for its first commit
+  std::map<std::string, Submission> submissions_;              // by key
+  std::map<std::string, std::vector<Waiter>> waiters_;         // by run: for its first commit
   std::map<std::string, std::unique_ptr<RunCloser>> closers_;  // by run
   bool swept_ = true;  // no blob of an ended run is left in the store
   bool fleet_failed_ = false;

@@ -16,9 +16,9 @@ using std::chrono::milliseconds;
 
 constexpr int64_t kFirstDelayMs = 50;
 constexpr int64_t kMostDelayMs = 5000;
-constexpr int64_t kLookAgainMs = 250;       // for space, or while it loads
+constexpr int64_t kLookAgainMs = 250;         // for space, or while it loads
 constexpr int64_t kForgetFailuresMs = 30000;  // a store that lasts so long begins afresh
-constexpr milliseconds kConnectLimit{500};  // the loop waits for no more
+constexpr milliseconds kConnectLimit{500};    // the loop waits for no more
 
 std::string NameIn(const std::string& path) {
   std::ifstream in(path);
@@ -233,9 +233,9 @@ Status StoreKeeper::Try(Host& host, int64_t now_ms) {
   const auto free = FreeBytes(options_.folder.path);
   if ((ended || host.store_lost()->code == Code::kDiskFull) && free &&
       *free < options_.keep_free_bytes) {
-    const std::string why = "the store goes on only when there is room: " +
-                            MiB(options_.keep_free_bytes) + " must be free in " +
-                            options_.folder.path;
+    const std::string why =
+        "the store goes on only when there is room: " + MiB(options_.keep_free_bytes) +
+        " must be free in " + options_.folder.path;
     if (std::exchange(said_, why) != why)
       note_(why + "; " + MiB(*free) + " are. " + (ended ? server_->LastWords().message : ""));
     next_try_ms_ = now_ms + kLookAgainMs;

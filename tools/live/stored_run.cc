@@ -74,8 +74,9 @@ Result<std::unique_ptr<StoredRun>> OpenRedis(const RunFolder& folder) {
     held = std::move(*lock);
     if (own) {
       if (!std::filesystem::exists(engine->Redis())) {
-        return Error{Code::kNotFound, "run " + folder.id +
-                                          " has nothing stored yet (it was stopped before it began)"};
+        return Error{
+            Code::kNotFound,
+            "run " + folder.id + " has nothing stored yet (it was stopped before it began)"};
       }
       EmbeddedRedisOptions options;
       options.folder = engine->Redis();
@@ -87,8 +88,7 @@ Result<std::unique_ptr<StoredRun>> OpenRedis(const RunFolder& folder) {
     return lock.error();
   } else {
     // A service that lives may have given the run up.
-    live = engine->path == folder.path ||
-           !FolderLock::Borrow(folder.path, "run " + folder.id).ok();
+    live = engine->path == folder.path || !FolderLock::Borrow(folder.path, "run " + folder.id).ok();
   }
   auto store = RedisStore::Connect(address);
   if (!store) return store.error();

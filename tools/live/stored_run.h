@@ -30,8 +30,8 @@ class StoredRun {
 
   std::string id;
   State state = State::kEnded;
-  std::string warning;  // what is missing of it; empty when it is whole
-  std::string where;    // path of the archive or of the run folder
+  std::string warning;        // what is missing of it; empty when it is whole
+  std::string where;          // path of the archive or of the run folder
   std::string store_address;  // address of the store that it is in; empty: it is in an archive
   std::vector<LogEntry> log;
   std::vector<EventGroup> groups;  // decoded
