@@ -329,7 +329,7 @@ void Pipelined::AbsorbRead(Operation& op, RedisReply& reply) {
   }
   if (op.kind == Operation::Kind::kTrim) return;
   if (op.kind == Operation::Kind::kEnd && reply.list.empty()) {
-    op.completion.data = {"0", ""};
+    op.completion.data = {"0", "", ""};
     return;
   }
   for (RedisReply& raw : reply.list) {
@@ -339,7 +339,8 @@ void Pipelined::AbsorbRead(Operation& op, RedisReply& reply) {
       return;
     }
     if (op.kind == Operation::Kind::kEnd) {
-      op.completion.data = {std::to_string(entry->last_seq), entry->digest};
+      op.completion.data = {std::to_string(entry->last_seq), std::move(entry->digest),
+                            std::move(entry->body)};
       return;
     }
     op.from = entry->last_seq + 1;

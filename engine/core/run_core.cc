@@ -373,6 +373,7 @@ void RunCore::Withdraw(const JobKey& key, StepOutcome& outcome) {
   Close(outcome, StepOutcome::State::kEnded);
   outcome.verdict = Verdict::kCancelled;
   outcome.seq = current_seq_;
+  Changed(key.subject);
   if (StepOf(key).kind == StageKind::kWorkflow)
     CancelNested(key);
   else

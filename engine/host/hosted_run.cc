@@ -115,6 +115,20 @@ void HostedRun::TakeSnapshot(uint64_t seq, const std::vector<Subject>& changed, 
   snapshot_seq_ = seq;
 }
 
+std::string HostedRun::ExplainPipeline(const JobKey& key, uint32_t attempt) const {
+  if (reported_.contains({key, attempt})) return "its result is on its way to the log";
+  if (losing_.contains({key, attempt})) return "its loss is on its way to the log";
+  if (losing_all_) return "the end of the grace after a restart is on its way to the log";
+  for (const InCommit& in : committing_) {
+    for (const Command& command : in.commands) {
+      const auto* start = std::get_if<StartAttempt>(&command);
+      if (start != nullptr && start->key == key && start->attempt == attempt)
+        return "it waits until the store has confirmed its beginning";
+    }
+  }
+  return "";
+}
+
 void HostedRun::Retain(const InCommit& in, int64_t now_ms) {
   confirmed_seq_ = in.commit->last_seq;
   recent_.push_back(in.commit);
@@ -158,29 +172,29 @@ std::vector<HostedRun::InCommit> HostedRun::Confirm(uint64_t ticket, int64_t now
 }
 
 std::vector<HostedRun::InCommit> HostedRun::Reconcile(Store* store, uint64_t seq,
-                                                      const std::string& digest, int64_t now_ms) {
+                                                      const std::string& body, int64_t now_ms) {
   std::vector<InCommit> confirmed;
   if (broken_) return confirmed;
   std::erase_if(committing_, [](const InCommit& in) { return in.rewritten; });
   const auto foreign = [&](const std::string& what) {
     broken_ = Error{Code::kConflict, "the store's log of run " + options_.run + " ends at seq " +
                                          std::to_string(seq) + what};
+    // Nobody is told of anything: who of the two wrote what is not known any more, and a result
+    // that was not acknowledged is sent again to the engine that has the run.
+    return std::vector<InCommit>();
   };
   // What the store has of the commits whose outcome was unknown.
   while (!committing_.empty() && committing_.front().commit->last_seq <= seq) {
     InCommit in = std::move(committing_.front());
     committing_.pop_front();
-    if (in.commit->last_seq == seq && in.commit->digest != digest) {
-      foreign(" in an entry that this engine did not write: another one has the run");
-      return confirmed;
-    }
+    // Digests are of commands: groups without any have the same one.
+    if (in.commit->last_seq == seq && in.commit->body != body)
+      return foreign(" in an entry that this engine did not write: another one has the run");
     Retain(in, now_ms);
     confirmed.push_back(std::move(in));
   }
-  if (seq > confirmed_seq_) {
-    foreign(", beyond what this engine has written: another one has the run");
-    return confirmed;
-  }
+  if (seq > confirmed_seq_)
+    return foreign(", beyond what this engine has written: another one has the run");
   // What the store had confirmed and lost again is written once more, as long as we remember it.
   std::deque<InCommit> again;
   if (seq < confirmed_seq_) {
@@ -192,10 +206,9 @@ std::vector<HostedRun::InCommit> HostedRun::Reconcile(Store* store, uint64_t seq
       again.push_back(std::move(in));
     }
     if (again.empty() || again.front().commit->expected_seq != seq) {
-      foreign(", though seq " + std::to_string(confirmed_seq_) +
-              " was confirmed: it has lost what it had taken. Start the engine again on what the "
-              "store has, with durability strict");
-      return confirmed;
+      return foreign(", though seq " + std::to_string(confirmed_seq_) +
+                     " was confirmed: it has lost what it had taken. Start the engine again on "
+                     "what the store has, with durability strict");
     }
   }
   for (auto it = again.rbegin(); it != again.rend(); ++it) committing_.push_front(std::move(*it));

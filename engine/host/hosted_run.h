@@ -71,6 +71,9 @@ class HostedRun {
   std::optional<std::vector<std::string>> Recent(uint64_t from, uint64_t to) const;
   bool in_grace() const { return grace_until_ms_.has_value(); }
   const std::vector<uint32_t>& classes() const { return classes_; }  // by step: the placer's number
+  // What of an open attempt is on its way to the log, so that the placer does not have it; "" when
+  // nothing is.
+  std::string ExplainPipeline(const JobKey& key, uint32_t attempt) const;
 
   // Called after each group is confirmed, with what was written.
   std::function<void(const EventGroup&, const Commit&)> on_committed;
@@ -104,9 +107,9 @@ class HostedRun {
   void TakeSnapshot(uint64_t seq, const std::vector<Subject>& changed, Commit* request);
   // Gives the commits that are confirmed now, in order.
   std::vector<InCommit> Confirm(uint64_t ticket, int64_t now_ms);
-  // The store is back and its log ends at `seq`, in an entry with this digest.
+  // The store is back and its log ends at `seq`, in an entry with this body.
   // Gives what turns out to be confirmed; submits the rest again.
-  std::vector<InCommit> Reconcile(Store* store, uint64_t seq, const std::string& digest,
+  std::vector<InCommit> Reconcile(Store* store, uint64_t seq, const std::string& body,
                                   int64_t now_ms);
   void Retain(const InCommit& commit, int64_t now_ms);
 

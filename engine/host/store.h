@@ -43,7 +43,7 @@ struct Completion {
   Status status;  // kConflict: another epoch or sequence; kUnavailable: connection lost, outcome
                   // unknown
   std::vector<std::string> data;  // blob: one element; log: the groups' bytes; end: the last
-                                  // entry's seq and digest ("0" and "" of an empty log)
+                                  // entry's seq, digest and bytes ("0", "", "": an empty log)
 };
 
 // An answer about the log has about so many bytes at most, and at least one group.
