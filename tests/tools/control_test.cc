@@ -39,7 +39,7 @@ void Contains(const std::string& text, std::initializer_list<const char*> parts)
 size_t Signals(const Sandbox& sandbox, const std::string& run, const std::string& kind) {
   size_t count = 0;
   for (const Json& event : LogOf(sandbox, run)) {
-    if (event["event"] == "signal" && event.value("kind", "") == kind) ++count;
+    if (event["event"] == "signal" && event.value("signal", "") == kind) ++count;
   }
   return count;
 }
