@@ -32,6 +32,8 @@ class ArchiveWriter {
   virtual Status AddHeader(const Value& header) = 0;  // first: run, version, times
   virtual Status AddLog(const LogEntry& entry) = 0;
   virtual Status AddBlob(const BlobRef& ref, const std::string& bytes) = 0;
+  // State of the core after event `seq` (RunCore::Snapshot).
+  virtual Status AddSnapshot(uint64_t seq, const std::string& state) = 0;
   // Writes the footer, fsyncs, renames to the final path.
   virtual Status Finish() = 0;
   static Result<std::unique_ptr<ArchiveWriter>> Create(const std::string& path);
@@ -43,6 +45,8 @@ class ArchiveReader {
   virtual const Value& Header() const = 0;
   virtual const std::vector<LogEntry>& Log() const = 0;
   virtual Result<std::string> Blob(const std::string& sha256) = 0;
+  virtual uint64_t SnapshotSeq() const = 0;  // of the last snapshot; 0: there is none
+  virtual Result<std::string> Snapshot() = 0;
   virtual bool CutTail() const = 0;                    // there was no whole footer
   virtual std::vector<std::string> Blobs() const = 0;  // names, in order
   // Reads all of the file: each record's length and checksum, each blob against its name, and the

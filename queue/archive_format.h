@@ -19,7 +19,7 @@ inline constexpr size_t kTrailerBytes =
     20;  // footer offset u64, crc32c u32 of those 8 bytes, magic
 inline constexpr uint64_t kMaxRaw = (uint64_t{256} << 20) + 4096;
 
-enum class RecordType : uint8_t { kHeader = 1, kLog = 2, kBlob = 3, kFooter = 4 };
+enum class RecordType : uint8_t { kHeader = 1, kLog = 2, kBlob = 3, kFooter = 4, kSnapshot = 5 };
 
 inline void PutLittle(uint64_t value, int bytes, std::string* out) {
   for (int i = 0; i < bytes; ++i) out->push_back(static_cast<char>(value >> (8 * i)));

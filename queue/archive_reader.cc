@@ -1,7 +1,6 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <zstd.h>
 
 #include <cerrno>
 #include <cstring>
@@ -10,7 +9,7 @@
 #include <utility>
 
 #include "queue/archive.h"
-#include "queue/archive_format.h"
+#include "queue/archive_record.h"
 #include "queue/blob_id.h"
 #include "queue/codec.h"
 #include "queue/crc32c.h"
@@ -47,6 +46,16 @@ class Reader final : public ArchiveReader {
     if (Sha256Hex(bytes) != sha256)
       return Corrupt("blob " + sha256 + " has another digest", it->second);
     return bytes;
+  }
+
+  uint64_t SnapshotSeq() const override { return snapshot_seq_; }
+  Result<std::string> Snapshot() override {
+    if (snapshot_seq_ == 0) return Error{Code::kNotFound, "archive " + path_ + " has no snapshot"};
+    Result<Record> record = ReadRecord(snapshot_at_);
+    if (!record) return record.error();
+    if (record->type != RecordType::kSnapshot || record->raw.size() < 8)
+      return Corrupt("the index names a snapshot where there is none", snapshot_at_);
+    return record->raw.substr(8);
   }
 
   std::vector<std::string> Blobs() const override {
@@ -148,17 +157,9 @@ class Reader final : public ArchiveReader {
     const uint64_t length = GetLittle(*head, 1, 4);
     Result<std::string> payload = Bytes(at + kRecordHeaderBytes, length);
     if (!payload) return payload.error();
-    if (GetLittle(*head, 5, 4) != Crc32c(*payload, Crc32c(std::string_view(*head).substr(0, 5)))) {
-      return Corrupt("a record's checksum is wrong", at);
-    }
-    const unsigned long long raw_size = ZSTD_getFrameContentSize(payload->data(), payload->size());
-    if (raw_size > kMaxRaw) return Corrupt("a record is larger than the format allows", at);
-    Record record{static_cast<RecordType>((*head)[0]), std::string(raw_size, '\0'),
-                  at + kRecordHeaderBytes + length};
-    const size_t n =
-        ZSTD_decompress(record.raw.data(), record.raw.size(), payload->data(), payload->size());
-    if (ZSTD_isError(n) || n != raw_size) return Corrupt("a record cannot be decompressed", at);
-    return record;
+    Result<UnpackedRecord> record = UnpackRecord(*head, *payload);
+    if (!record) return Corrupt(record.error().message, at);
+    return Record{record->type, std::move(record->raw), at + kRecordHeaderBytes + length};
   }
 
   Status LoadByIndex(const std::string& raw) {
@@ -172,6 +173,11 @@ class Reader final : public ArchiveReader {
     for (const auto& [sha256, place] : (*footer)["blobs"].AsMap()) {
       if (place.AsList().empty()) return Corrupt("the index is not readable", size_);
       blobs_[sha256] = static_cast<uint64_t>(place.AsList()[0].AsInt());
+    }
+    for (const Value& place : (*footer)["snapshots"].AsList()) {
+      if (place.AsList().size() != 2) return Corrupt("the index is not readable", size_);
+      snapshot_seq_ = static_cast<uint64_t>(place.AsList()[0].AsInt());
+      snapshot_at_ = static_cast<uint64_t>(place.AsList()[1].AsInt());
     }
     return {};
   }
@@ -200,20 +206,22 @@ class Reader final : public ArchiveReader {
       blobs_[record.raw.substr(0, 64)] = at;
       return {};
     }
+    if (record.type == RecordType::kSnapshot) {
+      if (record.raw.size() < 8) return Corrupt("a snapshot record is too short", at);
+      snapshot_seq_ = GetLittle(record.raw, 0, 8);
+      snapshot_at_ = at;
+      return {};
+    }
     if (record.type != RecordType::kHeader && record.type != RecordType::kLog) return {};
-    Result<Value> value = Decode(record.raw);
-    if (!value) return Corrupt(value.error().message, at);
     if (record.type == RecordType::kHeader) {
+      Result<Value> value = Decode(record.raw);
+      if (!value) return Corrupt(value.error().message, at);
       header_ = std::move(*value);
       return {};
     }
-    for (const Value& v : value->AsList()) {
-      const Value::List& e = v.AsList();
-      if (e.size() < 4 || !e[0].IsInt() || !e[1].IsBytes())
-        return Corrupt("a log entry is not readable", at);
-      log_.push_back(
-          {static_cast<uint64_t>(e[0].AsInt()), e[1].AsBytes(), e[2].AsString(), e[3].AsString()});
-    }
+    Result<std::vector<LogEntry>> entries = UnpackEntries(record.raw);
+    if (!entries) return Corrupt(entries.error().message, at);
+    for (LogEntry& entry : *entries) log_.push_back(std::move(entry));
     return {};
   }
 
@@ -221,6 +229,8 @@ class Reader final : public ArchiveReader {
   int fd_;
   uint64_t size_;
   bool cut_ = false;
+  uint64_t snapshot_seq_ = 0;
+  uint64_t snapshot_at_ = 0;
   Value header_;
   std::vector<LogEntry> log_;
   std::map<std::string, uint64_t> blobs_;  // sha256 -> offset of its record

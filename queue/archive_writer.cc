@@ -1,6 +1,5 @@
 #include <fcntl.h>
 #include <unistd.h>
-#include <zstd.h>
 
 #include <cerrno>
 #include <cstring>
@@ -9,7 +8,7 @@
 #include <utility>
 
 #include "queue/archive.h"
-#include "queue/archive_format.h"
+#include "queue/archive_record.h"
 #include "queue/crc32c.h"
 
 namespace kev {
@@ -40,9 +39,8 @@ class Writer final : public ArchiveWriter {
     return Record(RecordType::kHeader, EncodeCanonical(header));
   }
   Status AddLog(const LogEntry& entry) override {
-    Value v = Value::List{entry.last_seq, Value::Bytes{entry.body}, entry.digest, entry.what};
     pending_bytes_ += entry.body.size() + entry.what.size();
-    pending_.Append(std::move(v));
+    pending_.push_back(entry);
     return pending_bytes_ < kLogBatchBytes ? Status() : FlushLog();
   }
   Status AddBlob(const BlobRef& ref, const std::string& bytes) override {
@@ -51,9 +49,17 @@ class Writer final : public ArchiveWriter {
     blobs_.Set(ref.sha256, Value::List{offset_, static_cast<uint64_t>(bytes.size())});
     return Record(RecordType::kBlob, ref.sha256 + bytes);
   }
+  Status AddSnapshot(uint64_t seq, const std::string& state) override {
+    if (Status s = FlushLog(); !s.ok()) return s;
+    snapshots_.Append(Value::List{Value(seq), Value(offset_)});
+    std::string raw;
+    PutLittle(seq, 8, &raw);
+    return Record(RecordType::kSnapshot, raw + state);
+  }
   Status Finish() override {
     if (Status s = FlushLog(); !s.ok()) return s;
     Value footer;
+    if (!snapshots_.IsNull()) footer.Set("snapshots", std::move(snapshots_));
     footer.Set("blobs", blobs_.IsNull() ? Value(Value::Map()) : std::move(blobs_));
     footer.Set("log", logs_.IsNull() ? Value(Value::List()) : std::move(logs_));
     std::string trailer;
@@ -81,28 +87,15 @@ class Writer final : public ArchiveWriter {
 
  private:
   Status FlushLog() {
-    if (pending_.IsNull()) return {};
+    if (pending_.empty()) return {};
     logs_.Append(offset_);
-    const Value entries = std::exchange(pending_, Value());
+    const std::vector<LogEntry> entries = std::exchange(pending_, {});
     pending_bytes_ = 0;
-    return Record(RecordType::kLog, EncodeCanonical(entries));
+    return Record(RecordType::kLog, PackEntries(entries));
   }
   Status Record(RecordType type, const std::string& raw) {
-    if (raw.size() > kMaxRaw) {
-      return Error{Code::kInvalid, "a record of " + std::to_string(raw.size()) +
-                                       " bytes is above the archive's limit"};
-    }
-    std::string payload(ZSTD_compressBound(raw.size()), '\0');
-    const size_t n = ZSTD_compress(payload.data(), payload.size(), raw.data(), raw.size(), kLevel);
-    if (ZSTD_isError(n))
-      return Error{Code::kInternal, std::string("zstd: ") + ZSTD_getErrorName(n)};
-    payload.resize(n);
-    std::string head;
-    head.push_back(static_cast<char>(type));
-    PutLittle(payload.size(), 4, &head);
-    PutLittle(Crc32c(payload, Crc32c(head)), 4, &head);
-    if (Status s = Write(head); !s.ok()) return s;
-    return Write(payload);
+    auto record = PackRecord(type, raw, kLevel);
+    return record ? Write(*record) : Status(record.error());
   }
   Status Write(std::string_view bytes) {
     offset_ += bytes.size();
@@ -123,7 +116,8 @@ class Writer final : public ArchiveWriter {
   std::string path_, temporary_;
   int fd_;
   uint64_t offset_ = 0;
-  Value pending_, logs_, blobs_;
+  std::vector<LogEntry> pending_;
+  Value logs_, blobs_, snapshots_;
   size_t pending_bytes_ = 0;
   std::set<std::string> named_;
 };

@@ -35,7 +35,7 @@ struct PeerProof {
 };
 
 struct EngineProtocolOptions {
-  std::chrono::milliseconds heartbeat{1000};  // told to peers in WELCOME
+  std::chrono::milliseconds heartbeat{900};  // told to peers in WELCOME
   int liveness = 4;                           // silent for heartbeat * liveness: lost
 };
 

@@ -5,6 +5,7 @@
 #include <unordered_set>
 #include <utility>
 
+#include "queue/codec.h"
 #include "queue/redis_connection.h"
 
 namespace kev {
@@ -33,14 +34,15 @@ end
 return 'OK'
 )lua";
 
+constexpr size_t kPage = 1000;     // log entries per XRANGE
+constexpr size_t kReadPage = 100;  // the same for ReadLog, which reads no further than it must
+constexpr size_t kKnownBlobs = 1 << 16;  // names remembered so that a blob is written once
 constexpr std::string_view kEpochScript = R"lua(
 local epoch = math.max(tonumber(redis.call('GET', KEYS[1]) or '0'), tonumber(ARGV[1])) + 1
 redis.call('SET', KEYS[1], epoch)
 return epoch
 )lua";
 
-constexpr size_t kPage = 1000;           // log entries per XRANGE
-constexpr size_t kKnownBlobs = 1 << 20;  // names remembered so that a blob is written once
 
 std::string Key(const std::string& run, std::string_view rest) {
   std::string key = "kev:{";
@@ -93,6 +95,10 @@ class Pipelined final : public RedisStore {
 
   Result<uint64_t> TakeEpoch(const std::string& run, uint64_t known) override;
   Result<std::vector<LogEntry>> WholeLog(const std::string& run) override;
+  Status ForEachEntry(const std::string& run, uint64_t from_seq,
+                      const std::function<Status(LogEntry)>& each) override;
+  Result<uint64_t> FirstSeq(const std::string& run) override;
+  Result<StoredSnapshot> Snapshot(const std::string& run) override;
   Result<std::string> Blob(const std::string& sha256) override;
   Status PutBlob(const BlobRef& ref, const std::string& bytes) override;
   Status Ping() override {
@@ -108,6 +114,7 @@ class Pipelined final : public RedisStore {
     std::shared_ptr<const Commit> commit;
     std::string run, sha256;
     uint64_t from = 0, to = 0;
+    size_t bytes = 0;  // read so far
     bool done = false;
     bool again = false;  // the server had forgotten the script
   };
@@ -248,7 +255,7 @@ void Pipelined::IssueRead(Operation& op) {
   } else {
     const std::string key = Key(op.run, "log"), from = std::to_string(op.from),
                       to = std::to_string(op.to);
-    const std::string page = std::to_string(kPage);
+    const std::string page = std::to_string(kReadPage);
     connection_.Append({"XRANGE", key, from, to, "COUNT", page});
   }
   expected_.push_back({Role::kRead, op.completion.ticket, {}});
@@ -322,7 +329,7 @@ void Pipelined::AbsorbRead(Operation& op, RedisReply& reply) {
   }
   if (op.kind == Operation::Kind::kTrim) return;
   if (op.kind == Operation::Kind::kEnd && reply.list.empty()) {
-    op.completion.data = {"0", ""};
+    op.completion.data = {"0", "", ""};
     return;
   }
   for (RedisReply& raw : reply.list) {
@@ -332,13 +339,15 @@ void Pipelined::AbsorbRead(Operation& op, RedisReply& reply) {
       return;
     }
     if (op.kind == Operation::Kind::kEnd) {
-      op.completion.data = {std::to_string(entry->last_seq), entry->digest};
+      op.completion.data = {std::to_string(entry->last_seq), std::move(entry->digest),
+                            std::move(entry->body)};
       return;
     }
     op.from = entry->last_seq + 1;
+    op.bytes += entry->body.size();
     op.completion.data.push_back(std::move(entry->body));
   }
-  if (reply.list.size() == kPage && op.from <= op.to) {
+  if (reply.list.size() == kReadPage && op.from <= op.to && op.bytes < kMostLogBytes) {
     op.done = false;
     Issue(op);
   }
@@ -383,18 +392,52 @@ Result<uint64_t> Pipelined::TakeEpoch(const std::string& run, uint64_t known) {
 
 Result<std::vector<LogEntry>> Pipelined::WholeLog(const std::string& run) {
   std::vector<LogEntry> log;
+  const Status s = ForEachEntry(run, 0, [&](LogEntry entry) {
+    log.push_back(std::move(entry));
+    return Status();
+  });
+  if (!s.ok()) return s.error();
+  return log;
+}
+
+Result<uint64_t> Pipelined::FirstSeq(const std::string& run) {
+  const std::string key = Key(run, "log");
+  Result<RedisReply> reply = connection_.Call({"XRANGE", key, "-", "+", "COUNT", "1"});
+  if (!reply) return reply.error();
+  if (reply->list.empty()) return uint64_t{0};
+  Result<LogEntry> entry = EntryFrom(reply->list[0]);
+  if (!entry) return entry.error();
+  const Result<PackedView> group = CheckPacked(entry->body);
+  if (!group) return group.error();
+  return static_cast<uint64_t>((*group)["seq"].AsInt());
+}
+
+Result<RedisStore::StoredSnapshot> Pipelined::Snapshot(const std::string& run) {
+  const std::string key = Key(run, "snap");
+  Result<RedisReply> reply = connection_.Call({"HMGET", key, "seq", "state"});
+  if (!reply) return reply.error();
+  StoredSnapshot snapshot;
+  if (reply->list.size() != 2 || reply->list[1].text.empty()) return snapshot;
+  const std::string& seq = reply->list[0].text;
+  std::from_chars(seq.data(), seq.data() + seq.size(), snapshot.seq);
+  snapshot.state = std::move(reply->list[1].text);
+  return snapshot;
+}
+
+Status Pipelined::ForEachEntry(const std::string& run, uint64_t from_seq,
+                               const std::function<Status(LogEntry)>& each) {
   const std::string key = Key(run, "log"), page = std::to_string(kPage);
-  std::string from = "-";
+  std::string from = from_seq == 0 ? "-" : std::to_string(from_seq);
   for (;;) {
     Result<RedisReply> reply = connection_.Call({"XRANGE", key, from, "+", "COUNT", page});
     if (!reply) return reply.error();
     for (RedisReply& raw : reply->list) {
       Result<LogEntry> entry = EntryFrom(raw);
       if (!entry) return entry.error();
-      log.push_back(std::move(*entry));
+      from = std::to_string(entry->last_seq + 1);
+      if (Status s = each(std::move(*entry)); !s.ok()) return s;
     }
-    if (reply->list.size() < kPage) return log;
-    from = std::to_string(log.back().last_seq + 1);
+    if (reply->list.size() < kPage) return {};
   }
 }
 

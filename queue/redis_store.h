@@ -8,6 +8,7 @@
 #ifndef KEV_QUEUE_REDIS_STORE_H_
 #define KEV_QUEUE_REDIS_STORE_H_
 
+#include <functional>
 #include <chrono>
 #include <memory>
 #include <string>
@@ -28,6 +29,16 @@ class RedisStore : public Store {
   // The next epoch of the run, above the stored one and above `known`; durable.
   virtual Result<uint64_t> TakeEpoch(const std::string& run, uint64_t known = 0) = 0;
   virtual Result<std::vector<LogEntry>> WholeLog(const std::string& run) = 0;
+  // Calls `each` with the entries from `from_seq` on, in order, until it fails.
+  virtual Status ForEachEntry(const std::string& run, uint64_t from_seq,
+                              const std::function<Status(LogEntry)>& each) = 0;
+  // First event of the oldest entry; 0: there is none.
+  virtual Result<uint64_t> FirstSeq(const std::string& run) = 0;
+  struct StoredSnapshot {
+    uint64_t seq = 0;  // 0: there is none
+    std::string state;
+  };
+  virtual Result<StoredSnapshot> Snapshot(const std::string& run) = 0;
   virtual Result<std::string> Blob(const std::string& sha256) = 0;
   virtual Status PutBlob(const BlobRef& ref, const std::string& bytes) = 0;
   virtual Status Ping() = 0;

@@ -24,6 +24,12 @@ std::vector<StageContract> NullContracts() {
     std::erase_if(contract.settings, [](const Setting& s) { return s.name != "rigor"; });
     contracts.push_back(contract);
   }
+  StageContract exec;
+  exec.name = "exec/null";
+  exec.about = "Does nothing and says ok at once; for benchmarks of the queue.";
+  exec.program = "null";
+  exec.kind = StageKind::kExec;
+  contracts.push_back(exec);
   return contracts;
 }
 

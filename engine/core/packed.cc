@@ -270,8 +270,9 @@ void PackedMap::Close() {
   if (entries_ < 16) {
     (*out_)[at_] = static_cast<char>(0x80 | entries_);
   } else {
-    const char head[3] = {'\xde', static_cast<char>(entries_ >> 8), static_cast<char>(entries_)};
-    out_->replace(at_, 1, head, sizeof head);
+    std::string head;
+    PackedWriter(&head).Map(entries_);
+    out_->replace(at_, 1, head);
   }
 }
 

@@ -33,6 +33,48 @@ void AppendName(Subject subject, PackedWriter out) { out.Text(Name(subject)); }
 
 }  // namespace
 
+// What is known of a candidate, by step. A job in a branch sees what its own branch found; one
+// outside of it sees the whole list, by branch.
+void RunCore::WriteFacts(const Candidate& c, uint16_t step, uint16_t branch, PackedMap* out) const {
+  const auto known = [](const StepOutcome* o) {
+    return o != nullptr && o->state == StepOutcome::State::kPassed && !o->facts.IsNull();
+  };
+  // Of a step that runs in other branches; width 0: there is but one outcome to see.
+  const auto width_of = [&](uint16_t s) {
+    const uint16_t region = RegionOf(c, s);
+    return region == kNone || region == RegionOf(c, step) ? uint16_t{0} : WidthOf(c, s);
+  };
+  const auto seen = [&](uint16_t s) {
+    return Find(c, s, RegionOf(c, s) == kNone ? uint16_t{0} : branch);
+  };
+  std::map<std::string_view, uint16_t> steps;  // sorted by id, as a map is
+  for (uint16_t s = 0; s < c.steps.size(); ++s) {
+    const uint16_t width = width_of(s);
+    bool any = width == 0 && known(seen(s));
+    for (uint16_t i = 0; i < width && !any; ++i) any = known(Find(c, s, i));
+    if (any) steps[plan_.steps[s].id] = s;
+  }
+  if (steps.empty()) return;
+  PackedWriter writer = out->Key("facts");
+  writer.Map(steps.size());
+  for (const auto& [id, s] : steps) {
+    writer.Text(id);
+    const uint16_t width = width_of(s);
+    if (width == 0) {
+      writer.Write(seen(s)->facts);
+      continue;
+    }
+    writer.List(width);
+    for (uint16_t i = 0; i < width; ++i) {
+      const StepOutcome* o = Find(c, s, i);
+      if (known(o))
+        writer.Write(o->facts);
+      else
+        writer.Null();
+    }
+  }
+}
+
 std::string RunCore::PayloadOf(const JobKey& key, const StepOutcome& outcome) const {
   const Step& step = plan_.steps[key.step];
   if (!fragments_) fragments_ = std::make_shared<Fragments>();
@@ -57,7 +99,7 @@ std::string RunCore::PayloadOf(const JobKey& key, const StepOutcome& outcome) co
     f.baselines.clear();
     f.references.clear();
     f.baseline_count = f.reference_count = 0;
-    for (size_t i = 0; i < plan_.prepared.size(); ++i) {
+    for (size_t i = 0; i < prepared_.size() && !prepared_[i].calibration; ++i) {
       for (const Artefact& a : prepared_[i].artefacts) {
         if (plan_.prepared[i].reference) {
           AppendArtefact(a, "reference", &f.references);
@@ -84,29 +126,23 @@ std::string RunCore::PayloadOf(const JobKey& key, const StepOutcome& outcome) co
   const bool verify = step.kind == StageKind::kVerify;
   const bool profile = step.kind == StageKind::kProfile;
   if (c != nullptr) {
-    const Value item = ItemOf(*c, key.step, key.claim() ? 0 : key.index);
-    // A branch over artefacts has one of them, other exec steps all.
-    const std::vector<Artefact>* own = calibration ? nullptr
-                                       : prepared  ? &prepared_[key.subject.number - 1].artefacts
-                                                   : &c->artefacts;
-    const uint16_t region = region_[key.step];
-    const bool one = own != nullptr && region != kNone &&
-                     plan_.steps[region].foreach.over == Foreach::Over::kArtefacts;
-    if (!verify && !profile && step.kind != StageKind::kExec) own = nullptr;
+    const uint16_t branch = key.claim() ? 0 : key.index;
+    const bool takes = verify || profile || step.kind == StageKind::kExec;
+    const std::vector<Artefact>* own = !takes || calibration ? nullptr
+                                       : prepared ? &prepared_[key.subject.number - 1].artefacts
+                                                  : &ArtefactsOf(*c, key.step, branch);
     const Candidate* incumbent = profile && best_ && best_->candidate != key.subject
                                      ? candidates_.Find(best_->candidate.number)
                                      : nullptr;
-    const size_t count = (own == nullptr ? 0
-                          : one          ? 1
-                                         : own->size()) +
+    const size_t count = (own == nullptr ? 0 : own->size()) +
                          (incumbent != nullptr ? incumbent->artefacts.size() : 0) +
                          (profile  ? f.baseline_count
                           : verify ? f.reference_count
                                    : 0);
     if (count > 0) {
       map.Key("artefacts").List(count);
-      for (size_t i = 0; own != nullptr && i < own->size(); ++i) {
-        if (!one || i == key.index) AppendArtefact((*own)[i], "candidate", &out);
+      if (own != nullptr) {
+        for (const Artefact& a : *own) AppendArtefact(a, "candidate", &out);
       }
       if (incumbent != nullptr) {
         for (const Artefact& a : incumbent->artefacts) AppendArtefact(a, "incumbent", &out);
@@ -118,24 +154,7 @@ std::string RunCore::PayloadOf(const JobKey& key, const StepOutcome& outcome) co
     if (!calibration) {
       PackedMap view(map.Key("candidate").out());
       if (!prepared && (profile || step.kind == StageKind::kExec)) {
-        size_t known = 0;
-        for (size_t s = 0; s < c->steps.size(); ++s) {
-          known += c->steps[s].state == StepOutcome::State::kPassed && !c->steps[s].facts.IsNull();
-        }
-        if (known > 0) {
-          // Sorted by step id, as a map is.
-          std::map<std::string_view, const Value*> facts;
-          for (size_t s = 0; s < c->steps.size(); ++s) {
-            if (c->steps[s].state == StepOutcome::State::kPassed && !c->steps[s].facts.IsNull())
-              facts[plan_.steps[s].id] = &c->steps[s].facts;
-          }
-          PackedWriter writer = view.Key("facts");
-          writer.Map(facts.size());
-          for (const auto& [id, value] : facts) {
-            writer.Text(id);
-            writer.Write(*value);
-          }
-        }
+        WriteFacts(*c, key.step, branch, &view);
       }
       AppendName(c->view.id, view.Key("id"));
       view.Text("name", c->view.name);
@@ -153,7 +172,7 @@ std::string RunCore::PayloadOf(const JobKey& key, const StepOutcome& outcome) co
     if (!f.context.empty()) map.Key("context").Raw(f.context);
     if (step.stateful) map.Int("history_seq", static_cast<int64_t>(group_last_seq_));
     map.Int("index", key.index);
-    map.Some("item", item);
+    if (!prepared) map.Some("item", ItemOf(*c, key.step, branch));
   } else {
     map.Int("attempt", outcome.attempt);
     if (!f.context.empty()) map.Key("context").Raw(f.context);

@@ -1,5 +1,6 @@
 #include "engine/core/plan.h"
 
+#include <algorithm>
 #include <array>
 
 namespace kev {
@@ -212,10 +213,41 @@ std::optional<uint16_t> Plan::Find(std::string_view id) const {
   return std::nullopt;
 }
 
+namespace {
+
+// A step that is needed by what it needs, if there is one.
+std::optional<uint16_t> InCycle(const Plan& plan) {
+  const size_t n = plan.steps.size();
+  std::vector<bool> free(n, false);  // of cycles: all that it needs is free of them
+  for (bool moved = true; moved;) {
+    moved = false;
+    for (size_t s = 0; s < n; ++s) {
+      const auto& needs = plan.steps[s].needs;
+      if (free[s] || !std::all_of(needs.begin(), needs.end(), [&](uint16_t i) { return free[i]; }))
+        continue;
+      free[s] = moved = true;
+    }
+  }
+  // Of what is left, some steps only stand behind a cycle: go back until one comes again.
+  const auto stuck = std::find(free.begin(), free.end(), false);
+  if (stuck == free.end()) return std::nullopt;
+  auto at = static_cast<uint16_t>(stuck - free.begin());
+  for (size_t turns = 0; turns <= n; ++turns) {
+    const auto& needs = plan.steps[at].needs;
+    at = *std::find_if(needs.begin(), needs.end(), [&](uint16_t i) { return !free[i]; });
+  }
+  return at;
+}
+
+}  // namespace
+
 Result<std::vector<uint16_t>> RegionsOf(const Plan& plan) {
   constexpr uint16_t kNone = UINT16_MAX;
   const size_t n = plan.steps.size();
   std::vector<uint16_t> region(n, kNone);
+  if (const auto step = InCycle(plan))
+    return Error{Code::kInvalid, "step " + plan.steps[*step].id + " needs itself, through " +
+                                     "the steps that it needs: take one of them out"};
   // Each pass brings regions one step further down; a graph without cycles is done after n.
   for (size_t pass = 0; pass <= n; ++pass) {
     bool moved = false;
@@ -241,9 +273,23 @@ Result<std::vector<uint16_t>> RegionsOf(const Plan& plan) {
       moved = moved || is != region[s];
       region[s] = is;
     }
-    if (!moved) return region;
+    if (!moved) break;
   }
-  return Error{Code::kInvalid, "the steps' needs form a cycle"};
+  for (size_t s = 0; s < n; ++s) {
+    const Step& step = plan.steps[s];
+    const Foreach& f = step.foreach;
+    if (f.over == Foreach::Over::kFact && region[f.step] != kNone)
+      return Error{Code::kInvalid, "step " + step.id + " goes over a fact of " +
+                                       plan.steps[f.step].id +
+                                       ", which each branch has one of: join them first and take "
+                                       "the list from a step behind the join"};
+    if (step.final_fidelity && region[s] != kNone)
+      return Error{Code::kInvalid, "step " + step.id +
+                                       " measures for best inside the branches of " +
+                                       plan.steps[region[s]].id +
+                                       ", which are parts of a candidate: join them first"};
+  }
+  return region;
 }
 
 Value ToValue(const Plan& p) {

@@ -139,7 +139,8 @@ struct Plan {
 };
 
 // By step: the foreach step whose branches it runs in (itself for the foreach), or UINT16_MAX.
-// kInvalid: a foreach inside the branches of another, or a step behind two of them.
+// kInvalid: needs that form a cycle, a foreach inside the branches of another, a step behind two of
+// them, a list that a branch gave, a measurement for `best` in a branch.
 Result<std::vector<uint16_t>> RegionsOf(const Plan&);
 
 Value ToValue(const Plan&);

@@ -42,6 +42,7 @@ Value OutcomeRecord(const StepOutcome& o) {
 Value RunCore::CandidateRecord(Subject subject) const {
   Value v;
   if (subject.kind == SubjectKind::kRequest) {
+    if (requests_.Find(subject.number) == nullptr) return v;
     const ProposeRequest& request = requests_[subject.number - 1];
     v.Set("id", kev::Name(subject));
     v.Set("step", plan_.steps[request.step].id);
@@ -54,6 +55,10 @@ Value RunCore::CandidateRecord(Subject subject) const {
     v.Set("born", std::move(born));
     return v;
   }
+  if (subject.kind == SubjectKind::kPrepared
+          ? subject.number == 0 || subject.number > prepared_.size()
+          : candidates_.Find(subject.number) == nullptr)
+    return v;
   const Candidate& c = subject.kind == SubjectKind::kPrepared ? prepared_[subject.number - 1].record
                                                               : candidates_[subject.number - 1];
   v.Set("id", kev::Name(subject));

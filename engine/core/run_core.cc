@@ -67,11 +67,11 @@ Digest128 RunCore::DigestCommands(const std::vector<Command>& commands) {
 
 std::optional<int64_t> RunCore::NextDeadline() const {
   std::optional<int64_t> next;
-  if (paused_) return next;
+  if (still_since_ms_) return next;
   if (phase_ == Phase::kSearching && plan_.budget.wall_ms != 0)
-    next = static_cast<int64_t>(plan_.budget.wall_ms) + paused_ms_;
-  if (!deadlines_.empty() && (!next || deadlines_.begin()->first < *next))
-    next = deadlines_.begin()->first;
+    next = static_cast<int64_t>(plan_.budget.wall_ms) + still_ms_;
+  if (!deadlines_.empty() && (!next || deadlines_.begin()->first + still_ms_ < *next))
+    next = deadlines_.begin()->first + still_ms_;
   return next;
 }
 
@@ -112,41 +112,53 @@ uint32_t RunCore::OpenAttempt(const JobKey& key) const {
              : 0;
 }
 
-bool RunCore::HasReported(const JobKey& key, uint32_t attempt) const {
-  if (attempt == 0 || key.subject.number == 0) return false;
-  if (const StepOutcome* outcome = OutcomeOf(key)) {
-    if (outcome->reported == attempt) return true;
-  } else if (key.subject.kind == SubjectKind::kCandidate && !key.claim() &&
-             key.subject.number <= gone_candidates_.size()) {
-    if (gone_candidates_[key.subject.number - 1].usual) return attempt == 1;
-    const auto unusual = unusual_.find(key.subject.number);
-    for (const GoneAttempt& gone : unusual->second) {
-      if (gone.step == key.step && gone.index == key.index && gone.reported == attempt) return true;
-    }
-  } else if (key.subject.kind == SubjectKind::kRequest &&
-             key.subject.number <= gone_requests_.size()) {
-    const GoneRequest& gone = gone_requests_[key.subject.number - 1];
-    if (gone.step == key.step && gone.reported == attempt) return true;
+// Whether it is work that the engine gives out, and no step that stands for something else: the
+// propose step that a candidate came from, or a nested search.
+bool RunCore::IsWork(const JobKey& key) const {
+  const uint32_t n = key.subject.number;
+  if (key.step >= plan_.steps.size() || n == 0 || StepOf(key).kind == StageKind::kWorkflow)
+    return false;
+  if (key.subject.kind != SubjectKind::kCandidate) return true;
+  const Candidate* c = candidates_.Find(n);
+  if (c != nullptr) return c->origin != key.step;
+  return n <= gone_candidates_.size() && gone_candidates_[n - 1].origin != key.step;
+}
+
+const RunCore::GoneAttempt* RunCore::FindUnusual(const JobKey& key) const {
+  const auto unusual = unusual_.find(UnusualKey(key.subject));
+  if (unusual == unusual_.end()) return nullptr;
+  for (const GoneAttempt& gone : unusual->second) {
+    if (gone.step == key.step && gone.index == key.index) return &gone;
   }
-  return spent_.contains({key, attempt});
+  return nullptr;
+}
+
+// The attempts of a job whose subject was let go: {given out, reported}.
+std::pair<uint32_t, uint32_t> RunCore::GoneAttempts(const JobKey& key) const {
+  const uint32_t n = key.subject.number;
+  const bool request = key.subject.kind == SubjectKind::kRequest;
+  if (key.claim() || key.subject.kind == SubjectKind::kPrepared) return {};
+  if (request ? n > gone_requests_.size() || requests_.Find(n) != nullptr || key.index != 0 ||
+                    gone_requests_[n - 1].step != key.step
+              : n > gone_candidates_.size() || !gone_candidates_[n - 1].gone)
+    return {};
+  if (request ? gone_requests_[n - 1].usual : gone_candidates_[n - 1].usual) return {1, 1};
+  const GoneAttempt* gone = FindUnusual(key);
+  return gone == nullptr ? std::pair<uint32_t, uint32_t>()
+                         : std::pair(gone->attempt, gone->reported);
+}
+
+bool RunCore::HasReported(const JobKey& key, uint32_t attempt) const {
+  if (attempt == 0 || !IsWork(key)) return false;
+  const StepOutcome* outcome = OutcomeOf(key);
+  const uint32_t reported = outcome != nullptr ? outcome->reported : GoneAttempts(key).second;
+  return reported == attempt || spent_.contains({key, attempt});
 }
 
 bool RunCore::WasIssued(const JobKey& key, uint32_t attempt) const {
-  if (attempt == 0) return false;
-  if (const StepOutcome* outcome = OutcomeOf(key)) return attempt <= outcome->attempt;
-  const uint32_t n = key.subject.number;
-  if (key.subject.kind == SubjectKind::kRequest && n <= gone_requests_.size() && n != 0) {
-    const GoneRequest& gone = gone_requests_[n - 1];
-    return gone.step == key.step && attempt <= gone.attempt;
-  }
-  if (key.subject.kind != SubjectKind::kCandidate || n == 0 || n > gone_candidates_.size() ||
-      candidates_.Find(n) != nullptr || key.claim())
-    return false;
-  if (gone_candidates_[n - 1].usual) return attempt == 1;
-  for (const GoneAttempt& gone : unusual_.at(n)) {
-    if (gone.step == key.step && gone.index == key.index) return attempt <= gone.attempt;
-  }
-  return false;
+  if (attempt == 0 || !IsWork(key)) return false;
+  const StepOutcome* outcome = OutcomeOf(key);
+  return attempt <= (outcome != nullptr ? outcome->attempt : GoneAttempts(key).first);
 }
 
 std::vector<Subject> RunCore::TakeChanged() {
@@ -204,9 +216,8 @@ void RunCore::On(const JobReported& e) {
   usage_.usd += e.result.usage.usd;
   usage_.device_ms += e.result.usage.device_ms;
   usage_.wall_ms += e.result.usage.wall_ms;
-  StepOutcome* outcome = OutcomeOf(e.key);
-  if (outcome == nullptr || outcome->state != StepOutcome::State::kOpen ||
-      outcome->attempt != e.attempt) {
+  StepOutcome* outcome = OpenOutcome(e.key, e.attempt);
+  if (outcome == nullptr) {
     spent_.insert({e.key, e.attempt});
     ++stale_;
     return;
@@ -254,10 +265,8 @@ void RunCore::On(const JobReported& e) {
 }
 
 void RunCore::On(const AttemptLost& e) {
-  StepOutcome* outcome = OutcomeOf(e.key);
-  if (outcome == nullptr || outcome->state != StepOutcome::State::kOpen ||
-      outcome->attempt != e.attempt)
-    return;
+  StepOutcome* outcome = OpenOutcome(e.key, e.attempt);
+  if (outcome == nullptr) return;
   if (e.reason == AttemptLost::Reason::kWorkerDied && e.taken) {
     ++outcome->deaths;
     outcome->evidence.push_back(e.detail + (e.alone ? " (it was its only job)" : ""));
@@ -280,10 +289,8 @@ void RunCore::On(const OpenAttemptsLost& e) {
 }
 
 void RunCore::On(const AttemptTimedOut& e) {
-  StepOutcome* outcome = OutcomeOf(e.key);
-  if (outcome == nullptr || outcome->state != StepOutcome::State::kOpen ||
-      outcome->attempt != e.attempt)
-    return;
+  StepOutcome* outcome = OpenOutcome(e.key, e.attempt);
+  if (outcome == nullptr) return;
   commands_.push_back(CancelAttempt{e.key, e.attempt});
   static constexpr const char* kWhy[] = {"waited longer than the step's queued timeout",
                                          "ran longer than the step's timeout",
@@ -298,6 +305,15 @@ void RunCore::On(const StepDisabled& e) { Disable(e.step, e.reason); }
 void RunCore::On(const InFlightSet& e) { in_flight_ = e.in_flight; }
 void RunCore::On(const EpochBegun& e) { epoch_ = e.epoch; }
 void RunCore::On(const TimePassed&) {}
+
+// The job's outcome when this attempt is the open one; null when it is not.
+StepOutcome* RunCore::OpenOutcome(const JobKey& key, uint32_t attempt) {
+  StepOutcome* outcome = IsWork(key) ? OutcomeOf(key) : nullptr;
+  return outcome != nullptr && outcome->state == StepOutcome::State::kOpen &&
+                 outcome->attempt == attempt
+             ? outcome
+             : nullptr;
+}
 
 StepOutcome* RunCore::OutcomeOf(const JobKey& key) {
   if (key.step >= plan_.steps.size()) return nullptr;
@@ -357,6 +373,7 @@ void RunCore::Withdraw(const JobKey& key, StepOutcome& outcome) {
   Close(outcome, StepOutcome::State::kEnded);
   outcome.verdict = Verdict::kCancelled;
   outcome.seq = current_seq_;
+  Changed(key.subject);
   if (StepOf(key).kind == StageKind::kWorkflow)
     CancelNested(key);
   else
@@ -371,8 +388,22 @@ void RunCore::Withdraw(const JobKey& key, StepOutcome& outcome) {
 void RunCore::Retry(const JobKey& key, const std::string& why, bool counts) {
   StepOutcome& outcome = *OutcomeOf(key);
   outcome.message = why;
-  if (key.subject.kind == SubjectKind::kRequest)
-    Settle(requests_[key.subject.number - 1], /*answered=*/false);
+  if (key.subject.kind == SubjectKind::kRequest) {
+    ProposeRequest& request = requests_[key.subject.number - 1];
+    Settle(request, /*answered=*/false);
+    // What the last attempt may have cost can be what another one would need.
+    if (!request.select && Affordable(StepOf(key), PurseLeft()) < request.request.count) {
+      Close(outcome, StepOutcome::State::kEnded);
+      outcome.verdict = Verdict::kCancelled;
+      outcome.message = why + "; the budget does not pay for another attempt";
+      outcome.seq = current_seq_;
+      Changed(key.subject);
+      open_requests_.erase(key.subject.number);
+      requests_to_let_go_.push_back(key.subject.number);
+      EndRequest(request);
+      return;
+    }
+  }
   const RetryPolicy& policy = StepOf(key).retry;
   int64_t not_before = 0;
   if (counts) {
@@ -404,6 +435,7 @@ void RunCore::GiveUp(const JobKey& key, const std::string& why) {
     Finish("failed", "failed", where + why);
   } else if (key.subject.kind == SubjectKind::kRequest) {
     ProposeRequest& request = requests_[key.subject.number - 1];
+    Settle(request, /*answered=*/false);
     open_requests_.erase(key.subject.number);
     requests_to_let_go_.push_back(key.subject.number);
     if (request.select) {
@@ -439,13 +471,15 @@ void RunCore::Finish(const std::string& status, const std::string& stopped_by,
   // Whatever is still open belongs to requests, prepared things or claims.
   for (const StartAttempt& open : OpenAttempts()) Withdraw(open.key, *OutcomeOf(open.key));
   phase_ = Phase::kEnded;
+  MindClock();
   ended_ = RunEnded{status, stopped_by, message, claim_.IsNull() && best_ ? best_->facts : claim_};
   commands_.push_back(*ended_);
 }
 
-// Ends the candidates whose time is over. Deadlines are of run time, so that this is a fold, too.
+// Ends the candidates whose time is over. Deadlines are made of run time, so that this is a fold,
+// too.
 void RunCore::Expire() {
-  while (!paused_ && !deadlines_.empty() && deadlines_.begin()->first <= now_ms_) {
+  while (!deadlines_.empty() && deadlines_.begin()->first <= SearchTime()) {
     Candidate& c = candidates_[deadlines_.begin()->second - 1];
     End(c, Verdict::kTimeout,
         "it was not done " + std::to_string(plan_.candidate_timeout_ms) +

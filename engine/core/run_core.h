@@ -10,6 +10,7 @@
 
 #include <array>
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
@@ -25,6 +26,7 @@
 #include "engine/core/job.h"
 #include "engine/core/kept.h"
 #include "engine/core/plan.h"
+#include "engine/core/twins.h"
 
 namespace kev {
 
@@ -74,7 +76,10 @@ struct Candidate {
   CandidateView view;   // facts inside it are kept in `steps`, view.facts stays null
   uint16_t origin = 0;  // step that proposed it; the number of steps when it was given
   uint32_t search = 0;
+  // Where compile steps run in branches: what the branches gave that still stand, in their order.
   std::vector<Artefact> artefacts;
+  // What a branch works on, by (foreach step, branch), where it has artefacts of its own.
+  std::map<std::pair<uint16_t, uint16_t>, std::vector<Artefact>> branch_artefacts;
   std::vector<StepOutcome> steps;  // by index into Plan::steps; of a foreach, branch 0
   // The other branches of foreach steps, by (step, branch), and how wide each foreach is.
   std::map<std::pair<uint16_t, uint16_t>, StepOutcome> branches;
@@ -89,6 +94,7 @@ struct Candidate {
   uint64_t born_seq = 0;
   uint64_t ended_seq = 0;
   int64_t born_ms = 0;
+  int64_t due_ms = 0;  // search time at which it times out, when candidates do
 };
 
 struct PreparedState {
@@ -135,11 +141,13 @@ struct SearchState {
   std::vector<uint32_t> given_up;     // requests in a row that came to nothing
   bool select_open = false;
   bool select_idle = false;  // select wished for nothing; ask again when something has changed
+  // With those of the searches nested in it, which take from its budget.
+  uint64_t wished = 0;  // for, and not yet born
   uint64_t born = 0;
-  uint64_t active = 0;
   uint64_t evaluated = 0;
+  uint64_t active = 0;  // its own
   uint64_t since_best = 0;
-  std::optional<Best> best;
+  std::optional<Best> best;  // with those of the searches nested in it; of the run's: RunCore::best
 };
 
 enum class Phase : uint8_t { kNew, kPreparing, kSearching, kDraining, kClaiming, kEnded };
@@ -223,23 +231,28 @@ class RunCore {
   // Why the run does not go on by itself; "" when it does.
   std::string ExplainRun() const;
 
-  // Projections for people and tools: plain maps.
+  // Projections for people and tools: plain maps. Null for what is not there or was let go.
   Value CandidateRecord(Subject subject) const;
   Value RunRecord() const;
 
  private:
-  friend class SnapshotWriter;
-  friend class SnapshotReader;
+  friend struct SnapshotForm;  // run_core_snapshot.cc
+  // Four bytes each: a million may be gone. Usual: every attempt was a first one and was reported;
+  // else see unusual_.
   struct GoneRequest {
     uint16_t step = 0;
-    uint32_t attempt = 0;
-    uint32_t reported = 0;
+    bool usual = true;
   };
   struct GoneCandidate {
-    Digest128 source;
-    Verdict verdict = Verdict::kOk;
-    bool usual = true;  // every attempt was a first one and was reported; else see unusual_
     uint16_t origin = 0;
+    uint8_t verdict = 0;
+    bool gone : 1 = false;
+    bool usual : 1 = true;
+  };
+  // What is left to spend, what is held back taken off.
+  struct Purse {
+    int64_t tokens = 0;
+    double usd = 0;
   };
   struct GoneAttempt {
     uint16_t step = 0;
@@ -273,7 +286,16 @@ class RunCore {
   void End(Candidate& candidate, Verdict verdict, const std::string& message,
            const std::string& ended_by);
   void ConsiderBest(Candidate& candidate, uint16_t step, const Value& facts);
+  void TakeBack(Subject candidate);
+  void Compiled(Candidate& candidate, const JobKey& key, const std::vector<Artefact>& artefacts);
+  void GatherArtefacts(Candidate& candidate, uint16_t region);
   void LetGoEnded();
+  bool IsNeeded(const Candidate& candidate) const;
+  const GoneAttempt* FindUnusual(const JobKey& key) const;
+  std::pair<uint32_t, uint32_t> GoneAttempts(const JobKey& key) const;
+  static uint64_t UnusualKey(Subject subject) {
+    return static_cast<uint64_t>(subject.kind) << 32 | subject.number;
+  }
   void LetGo(Candidate& candidate);
   // run_core_graph.cc: which steps fire, branches and joins.
   void LayOutGraph();
@@ -283,12 +305,15 @@ class RunCore {
   void EndByBranch(Candidate& candidate, uint16_t region);
   bool NeedsMet(const Candidate& candidate, uint16_t step, uint16_t branch) const;
   bool CanStillBeMet(const Candidate& candidate, uint16_t step, uint16_t region) const;
-  bool Passes(const Candidate& candidate, const Step& step, uint16_t branch) const;
+  bool Passes(const Candidate& candidate, uint16_t step, uint16_t branch) const;
   void BreakBranch(Candidate& candidate, uint16_t region, uint16_t branch, Verdict verdict);
   void Conclude(Candidate& candidate);
   bool Joins(uint16_t step, uint16_t region) const;
+  uint16_t RegionOf(const Candidate& candidate, uint16_t step) const;
   uint16_t WidthOf(const Candidate& candidate, uint16_t step) const;
-  std::optional<size_t> FanOut(const Candidate& candidate, const Step& step) const;
+  std::optional<size_t> FanOut(Candidate& candidate, uint16_t step) const;
+  const std::vector<Artefact>& ArtefactsOf(const Candidate& candidate, uint16_t step,
+                                           uint16_t branch) const;
   Value ItemOf(const Candidate& candidate, uint16_t step, uint16_t branch) const;
   StepOutcome& At(Candidate& candidate, uint16_t step, uint16_t branch);
   const StepOutcome* Find(const Candidate& candidate, uint16_t step, uint16_t branch) const;
@@ -298,7 +323,7 @@ class RunCore {
   void EndRequest(ProposeRequest& request);
   void Disable(const std::string& step, const std::string& reason);
   void DeriveSearches();
-  void DeriveSearch(uint32_t id, SearchState& search);
+  bool DeriveSearch(uint32_t id, SearchState& search);
   const Budget& BudgetOf(const SearchState& s) const;
   const StopRules& StopOf(const SearchState& s) const;
   const std::vector<Share>& SharesOf(const SearchState& s) const;
@@ -310,10 +335,15 @@ class RunCore {
   void BeginNested(Candidate& candidate, uint16_t step, uint16_t branch);
   void EndNested(uint32_t id, const std::string& stopped_by);
   void CancelNested(const JobKey& parent);
-  uint64_t Outstanding() const;
+  SearchState* OuterOf(const SearchState& search);
+  uint64_t CandidatesLeft(const SearchState& search) const;
+  Purse PurseLeft() const;
+  static uint64_t Affordable(const Step& step, const Purse& purse);
+  std::string WhyNothing(const SearchState& search, bool any) const;
   void Reserve(ProposeRequest& request);
   void Settle(ProposeRequest& request, bool answered);
   void DeriveClaim();
+  void WithdrawClaims();
   void ClaimReported(const JobKey& key, const JobReported& event);
   // run_core.cc: attempts.
   void Finish(const std::string& status, const std::string& stopped_by, const std::string& message);
@@ -323,17 +353,24 @@ class RunCore {
   void Retry(const JobKey& key, const std::string& why, bool counts);
   void GiveUp(const JobKey& key, const std::string& why);
   void Expire();
+  StepOutcome* OpenOutcome(const JobKey& key, uint32_t attempt);
+  bool IsWork(const JobKey& key) const;
   StepOutcome* OutcomeOf(const JobKey& key);
   const StepOutcome* OutcomeOf(const JobKey& key) const {
     return const_cast<RunCore*>(this)->OutcomeOf(key);
   }
   const Step& StepOf(const JobKey& key) const { return plan_.steps[key.step]; }
   std::string PayloadOf(const JobKey& key, const StepOutcome& outcome) const;  // payload.cc
+  void WriteFacts(const Candidate& candidate, uint16_t step, uint16_t branch, PackedMap* out) const;
   void Changed(Subject subject);
   // run_core_control.cc: signals and dead letters.
   void ChangeBudget(const Value& limits);
+  bool CanRetryDead(const JobKey& key) const;
   void RetryDead(const JobKey& key);
-  void Reopen();
+  void Revive(Candidate& candidate);
+  void Reopen(Phase phase);
+  int64_t SearchTime() const;
+  void MindClock();
 
   std::string run_;
   Options options_;
@@ -345,8 +382,9 @@ class RunCore {
   uint64_t current_seq_ = 0;
   int64_t now_ms_ = 0;
   bool paused_ = false;
-  int64_t paused_at_ms_ = 0;
-  int64_t paused_ms_ = 0;  // in all, before the present pause
+  // The clock of budgets and time-outs stands still while the run is paused and when it has ended.
+  std::optional<int64_t> still_since_ms_;
+  int64_t still_ms_ = 0;  // in all, before the present time
   uint32_t in_flight_ = 0;
   bool all_given_ = false;
   std::vector<Command> commands_;
@@ -354,23 +392,21 @@ class RunCore {
   // Laid out from the plan.
   std::vector<std::vector<bool>> path_;  // by origin: steps on its candidates' path
   std::vector<uint16_t> region_;         // by step: the foreach whose branches it runs in, or kNone
-  std::vector<std::vector<uint16_t>> followers_;  // by step: steps that need it
   static constexpr uint16_t kNone = UINT16_MAX;
 
   Kept<Candidate> candidates_;
   Kept<ProposeRequest> requests_;
-  std::vector<GoneCandidate> gone_candidates_;  // by number; of those not let go without meaning
-  std::vector<GoneRequest> gone_requests_;
-  std::unordered_map<uint32_t, std::vector<GoneAttempt>> unusual_;  // never iterated
+  // By number - 1; of those not let go without meaning. Deques, since they take no room in advance.
+  std::deque<GoneCandidate> gone_candidates_;
+  std::deque<GoneRequest> gone_requests_;
+  // By subject; never iterated.
+  std::unordered_map<uint64_t, std::vector<GoneAttempt>> unusual_;
   std::vector<PreparedState> prepared_;
-  struct DigestHash {
-    size_t operator()(const Digest128& d) const { return d.lo; }
-  };
-  // Source and binary digest -> candidate number; never iterated.
-  std::unordered_map<Digest128, uint32_t, DigestHash> by_source_;
-  std::unordered_map<Digest128, uint32_t, DigestHash> by_binary_;
+  Twins by_source_;
+  Twins by_binary_;
   std::set<uint32_t> active_numbers_;
-  std::set<std::pair<int64_t, uint32_t>> deadlines_;  // of active candidates, when they have one
+  // Of active candidates, when they have one, in search time.
+  std::set<std::pair<int64_t, uint32_t>> deadlines_;
   std::set<uint32_t> open_requests_;
   std::vector<uint32_t> to_let_go_;
   std::vector<uint32_t> requests_to_let_go_;
@@ -396,6 +432,7 @@ class RunCore {
   uint64_t stale_ = 0;
   uint64_t epoch_ = 0;
   Usage usage_;
+  uint64_t reservations_ = 0;
   int64_t reserved_tokens_ = 0;  // held back for answers that are under way
   double reserved_usd_ = 0;
   int64_t forfeited_tokens_ = 0;  // reserved for attempts that were lost: spent, as far as we know

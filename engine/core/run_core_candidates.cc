@@ -45,16 +45,17 @@ Candidate& RunCore::NewCandidate(const Proposal& proposal, uint16_t origin, uint
   c.born_ms = now_ms_;
   c.steps.resize(plan_.steps.size());
   SearchState& state = searches_.at(search);
-  ++state.born;
+  for (SearchState* s = &state; s != nullptr; s = OuterOf(*s)) ++s->born;
   ++state.active;
   if (origin < plan_.steps.size()) {
     ++state.proposed[origin];
     ++state.alive[origin];
   }
   active_numbers_.insert(c.view.id.number);
-  if (plan_.candidate_timeout_ms != 0)
-    deadlines_.emplace(now_ms_ + static_cast<int64_t>(plan_.candidate_timeout_ms),
-                       c.view.id.number);
+  if (plan_.candidate_timeout_ms != 0) {
+    c.due_ms = SearchTime() + static_cast<int64_t>(plan_.candidate_timeout_ms);
+    deadlines_.emplace(c.due_ms, c.view.id.number);
+  }
   Changed(c.view.id);
   return c;
 }
@@ -71,21 +72,22 @@ void RunCore::Born(const Proposal& proposal, ProposeRequest& request) {
 
 void RunCore::On(const CandidatesGiven& e) {
   if (!plan_.given || (phase_ != Phase::kSearching && phase_ != Phase::kPreparing)) return;
-  const uint64_t most = plan_.budget.candidates;
+  bool all = true;  // of them fit into the budget
   for (const Proposal& proposal : e.proposals) {
-    if (most != 0 && candidates_.size() >= most) break;
+    all = CandidatesLeft(searches_.at(0)) > 0;
+    if (!all) break;
     Candidate& c = NewCandidate(proposal, static_cast<uint16_t>(plan_.steps.size()), 0);
     if (phase_ == Phase::kSearching) Begin(c);  // else when the preparations are over
     if (phase_ == Phase::kEnded) return;
   }
-  all_given_ = all_given_ || e.last || (most != 0 && candidates_.size() >= most);
+  all_given_ = all_given_ || (e.last && all);
 }
 
 void RunCore::Begin(Candidate& c) {
   if (!c.view.source.empty()) {
-    const auto [twin, fresh] = by_source_.emplace(KeyOf(c.view.source), c.view.id.number);
-    if (!fresh) {
-      End(c, Verdict::kDuplicate, "same source as c" + std::to_string(twin->second), c.view.origin);
+    const uint32_t twin = by_source_.First(KeyOf(c.view.source), c.view.id.number);
+    if (twin != c.view.id.number) {
+      End(c, Verdict::kDuplicate, "same source as c" + std::to_string(twin), c.view.origin);
       return;
     }
   }
@@ -97,38 +99,63 @@ void RunCore::CandidateReported(const JobReported& event) {
   const uint16_t step = event.key.step;
   const Step& spec = plan_.steps[step];
   if (event.result.verdict != Verdict::kOk) {
-    if (region_[step] == kNone) {
+    if (const uint16_t region = RegionOf(c, step); region == kNone) {
       End(c, event.result.verdict, event.result.message, spec.id);
     } else {
-      BreakBranch(c, region_[step], event.key.index, event.result.verdict);
+      BreakBranch(c, region, event.key.index, event.result.verdict);
       Fire(c);
     }
     return;
   }
   if (spec.kind == StageKind::kCompile) {
-    c.artefacts = event.result.artefacts;
-    for (Artefact& artefact : c.artefacts) {
-      artefact.role = "candidate";
-      artefact.name = c.view.name;
-    }
-    if (plan_.one_binary_once && !c.artefacts.empty()) {
-      const auto [twin, fresh] = by_binary_.emplace(KeyOf(c.artefacts[0].blob), c.view.id.number);
-      if (!fresh && twin->second != c.view.id.number) {
-        End(c, Verdict::kDuplicate, "same machine code as c" + std::to_string(twin->second),
-            spec.id);
-        return;
-      }
-    }
+    Compiled(c, event.key, event.result.artefacts);
+    if (c.ended) return;
   }
   if (spec.kind == StageKind::kProfile) {
     if (!c.evaluated) {
       ++evaluated_;
-      ++searches_.at(c.search).evaluated;
+      for (SearchState* s = &searches_.at(c.search); s != nullptr; s = OuterOf(*s)) ++s->evaluated;
     }
     c.evaluated = true;
     if (spec.final_fidelity) ConsiderBest(c, step, event.result.facts);
   }
   Fire(c);
+}
+
+// What compile gave belongs to the candidate, or to the branch that it was compiled in. Behind the
+// join a candidate has what all its branches have.
+void RunCore::Compiled(Candidate& c, const JobKey& key, const std::vector<Artefact>& artefacts) {
+  std::vector<Artefact> own = artefacts;
+  for (Artefact& artefact : own) {
+    artefact.role = "candidate";
+    artefact.name = c.view.name;
+  }
+  const uint16_t region = RegionOf(c, key.step);
+  if (region != kNone) {
+    c.branch_artefacts[{region, key.index}] = std::move(own);
+    GatherArtefacts(c, region);
+    return;
+  }
+  c.artefacts = std::move(own);
+  if (!plan_.one_binary_once || c.artefacts.empty()) return;
+  const uint32_t twin = by_binary_.First(KeyOf(c.artefacts[0].blob), c.view.id.number);
+  if (twin != c.view.id.number)
+    End(c, Verdict::kDuplicate, "same machine code as c" + std::to_string(twin),
+        plan_.steps[key.step].id);
+}
+
+// Where branches compile, the candidate has what those of them gave that still stand.
+void RunCore::GatherArtefacts(Candidate& c, uint16_t region) {
+  bool compiles = false;
+  for (size_t s = 0; s < plan_.steps.size(); ++s)
+    compiles = compiles || (region_[s] == region && plan_.steps[s].kind == StageKind::kCompile);
+  if (!compiles) return;
+  std::vector<Artefact> all;
+  for (auto it = c.branch_artefacts.lower_bound({region, 0});
+       it != c.branch_artefacts.end() && it->first.first == region; ++it) {
+    if (!c.broken.contains(it->first)) all.insert(all.end(), it->second.begin(), it->second.end());
+  }
+  if (!all.empty()) c.artefacts = std::move(all);
 }
 
 // `best` moves to a candidate that was confirmed at final fidelity and is faster than the best so
@@ -138,10 +165,14 @@ void RunCore::ConsiderBest(Candidate& c, uint16_t step, const Value& facts) {
   const double speedup = facts["speedup"].AsDouble();
   if (speedup <= 0) return;
   // A verify step that its `when` skipped counts as passed for the graph, but not for a claim.
+  const auto unchecked = [&](size_t s, const StepOutcome& o) {
+    return plan_.steps[s].kind == StageKind::kVerify && o.state == StepOutcome::State::kSkipped;
+  };
   for (size_t s = 0; s < plan_.steps.size(); ++s) {
-    if (plan_.steps[s].kind == StageKind::kVerify &&
-        c.steps[s].state == StepOutcome::State::kSkipped)
-      return;
+    if (unchecked(s, c.steps[s])) return;
+  }
+  for (const auto& [where, outcome] : c.branches) {
+    if (unchecked(where.first, outcome)) return;
   }
   const auto at = std::find_if(confirmed_.begin(), confirmed_.end(), [&](const Best& b) {
     return b.facts["speedup"].AsDouble() < speedup;
@@ -151,16 +182,37 @@ void RunCore::ConsiderBest(Candidate& c, uint16_t step, const Value& facts) {
     if (!options_.keep_ended) to_let_go_.push_back(confirmed_.back().candidate.number);
     confirmed_.pop_back();
   }
-  SearchState& search = searches_.at(c.search);
-  if (c.search != 0 && (!search.best || speedup > search.best->facts["speedup"].AsDouble())) {
-    search.best = confirmed;
-    search.since_best = 0;
-    search.select_idle = false;
+  for (SearchState* s = &searches_.at(c.search); s != nullptr; s = OuterOf(*s)) {
+    std::optional<Best>& best = s->spec == 0 ? best_ : s->best;
+    if (best && speedup <= best->facts["speedup"].AsDouble()) continue;
+    best = confirmed;
+    s->since_best = 0;
+    s->select_idle = false;
   }
-  if (best_ && speedup <= best_->facts["speedup"].AsDouble()) return;
-  best_ = std::move(confirmed);
-  searches_.at(0).since_best = 0;
-  searches_.at(0).select_idle = false;
+}
+
+// A candidate that a later step found to be bad is not confirmed any more. The next best of those
+// that are remembered takes its place.
+void RunCore::TakeBack(Subject candidate) {
+  if (std::erase_if(confirmed_, [&](const Best& b) { return b.candidate == candidate; }) > 0 &&
+      !options_.keep_ended)
+    to_let_go_.push_back(candidate.number);
+  const auto belongs = [&](const Best& b, uint32_t id) {
+    for (uint32_t in = candidates_[b.candidate.number - 1].search; in != id;) {
+      const auto search = searches_.find(in);
+      if (search == searches_.end() || in == 0) return false;
+      in = candidates_[search->second.parent.subject.number - 1].search;
+    }
+    return true;
+  };
+  for (auto& [id, search] : searches_) {
+    std::optional<Best>& best = id == 0 ? best_ : search.best;
+    if (!best || best->candidate != candidate) continue;
+    best.reset();
+    for (const Best& b : confirmed_) {
+      if (!best && (id == 0 || belongs(b, id))) best = b;
+    }
+  }
 }
 
 void RunCore::End(Candidate& c, Verdict verdict, const std::string& message,
@@ -176,9 +228,10 @@ void RunCore::End(Candidate& c, Verdict verdict, const std::string& message,
   for (auto& [where, outcome] : c.branches)
     Withdraw({c.view.id, where.first, where.second}, outcome);
   active_numbers_.erase(c.view.id.number);
-  if (plan_.candidate_timeout_ms != 0)
-    deadlines_.erase(
-        {c.born_ms + static_cast<int64_t>(plan_.candidate_timeout_ms), c.view.id.number});
+  deadlines_.erase({c.due_ms, c.view.id.number});
+  const bool bad = verdict != Verdict::kOk && verdict != Verdict::kPoison &&
+                   verdict != Verdict::kDuplicate && verdict != Verdict::kCancelled;
+  if (bad && !ended_by.empty()) TakeBack(c.view.id);
   ++ended_count_;
   ++verdicts_[static_cast<size_t>(verdict)];
   const auto state = searches_.find(c.search);
@@ -203,40 +256,51 @@ void RunCore::LetGoEnded() {
     ProposeRequest* request = requests_.Find(number);
     if (options_.keep_ended || request == nullptr) continue;
     if (gone_requests_.size() < requests_.size()) gone_requests_.resize(requests_.size());
-    gone_requests_[number - 1] = {request->step, request->outcome.attempt,
-                                  request->outcome.reported};
+    const StepOutcome& o = request->outcome;
+    const bool usual = o.attempt == 1 && o.reported == 1;
+    gone_requests_[number - 1] = {request->step, usual};
+    if (!usual)
+      unusual_[UnusualKey({SubjectKind::kRequest, number})] = {
+          {request->step, 0, o.attempt, o.reported}};
     requests_.LetGo(number);
   }
   requests_to_let_go_.clear();
   for (const uint32_t number : to_let_go_) {
     Candidate* c = candidates_.Find(number);
-    if (c == nullptr || !c->ended) continue;
-    const auto is_it = [&](const auto& entry) { return entry.candidate == c->view.id; };
-    if ((best_ && is_it(*best_)) || std::any_of(confirmed_.begin(), confirmed_.end(), is_it) ||
-        std::any_of(dead_.begin(), dead_.end(),
-                    [&](const DeadLetter& d) { return d.key.subject == c->view.id; }))
-      continue;
-    LetGo(*c);
+    if (c != nullptr && c->ended && !IsNeeded(*c)) LetGo(*c);
   }
   to_let_go_.clear();
+}
+
+bool RunCore::IsNeeded(const Candidate& c) const {
+  const auto is_it = [&](const auto& entry) { return entry.candidate == c.view.id; };
+  if ((best_ && is_it(*best_)) || std::any_of(confirmed_.begin(), confirmed_.end(), is_it))
+    return true;
+  // Its dead letters are looked for only when it has a job that was given up.
+  const auto poison = [](const StepOutcome& o) { return o.verdict == Verdict::kPoison; };
+  return (std::any_of(c.steps.begin(), c.steps.end(), poison) ||
+          std::any_of(c.branches.begin(), c.branches.end(),
+                      [&](const auto& branch) { return poison(branch.second); })) &&
+         std::any_of(dead_.begin(), dead_.end(),
+                     [&](const DeadLetter& d) { return d.key.subject == c.view.id; });
 }
 
 void RunCore::LetGo(Candidate& c) {
   const uint32_t number = c.view.id.number;
   if (gone_candidates_.size() < candidates_.size()) gone_candidates_.resize(candidates_.size());
   GoneCandidate& gone = gone_candidates_[number - 1];
-  if (!c.view.source.empty()) gone.source = KeyOf(c.view.source);
-  gone.verdict = c.verdict;
+  gone.gone = true;
+  gone.verdict = static_cast<uint8_t>(c.verdict);
   gone.origin = c.origin;
   std::vector<GoneAttempt> attempts;
   const auto note = [&](uint16_t step, uint16_t index, const StepOutcome& o) {
-    if (o.attempt == 0 || step == c.origin) return;
+    if (o.attempt == 0 || !IsWork({c.view.id, step, index})) return;
     if (o.attempt != 1 || o.reported != 1) gone.usual = false;
     attempts.push_back({step, index, o.attempt, o.reported});
   };
   for (size_t s = 0; s < c.steps.size(); ++s) note(static_cast<uint16_t>(s), 0, c.steps[s]);
   for (const auto& [where, outcome] : c.branches) note(where.first, where.second, outcome);
-  if (!gone.usual) unusual_[number] = std::move(attempts);
+  if (!gone.usual) unusual_[UnusualKey(c.view.id)] = std::move(attempts);
   candidates_.LetGo(number);
 }
 

@@ -9,12 +9,9 @@ namespace kev {
 void RunCore::On(const Signal& e) {
   switch (e.kind) {
     case Signal::Kind::kPause:
-      if (!paused_) paused_at_ms_ = now_ms_;
-      paused_ = true;
-      break;
     case Signal::Kind::kResume:
-      if (paused_) paused_ms_ += now_ms_ - paused_at_ms_;
-      paused_ = false;
+      paused_ = e.kind == Signal::Kind::kPause;
+      MindClock();
       break;
     case Signal::Kind::kCancel:
       if (phase_ != Phase::kEnded) Finish("cancelled", "cancelled", "cancelled by a signal");
@@ -30,6 +27,7 @@ void RunCore::On(const Signal& e) {
       const auto letter = std::find_if(dead_.begin(), dead_.end(),
                                        [&](const DeadLetter& d) { return key && d.key == *key; });
       if (letter == dead_.end()) break;
+      if (e.kind == Signal::Kind::kRetryDead && !CanRetryDead(*key)) break;  // it stays in the list
       dead_.erase(letter);
       if (e.kind == Signal::Kind::kRetryDead)
         RetryDead(*key);
@@ -53,55 +51,91 @@ void RunCore::ChangeBudget(const Value& limits) {
   if (limits.Has("device_s")) plan_.budget.device_s = limits["device_s"].AsDouble();
   if (limits.Has("usd")) plan_.budget.usd = limits["usd"].AsDouble();
   if (limits.Has("speedup")) plan_.stop.speedup = limits["speedup"].AsDouble();
-  if (phase_ == Phase::kEnded && ended_->status == "done") {
-    Reopen();
-    phase_ = Phase::kSearching;
-    for (auto& [id, search] : searches_) search.select_idle = false;
-  } else if (phase_ == Phase::kDraining) {
-    phase_ = Phase::kSearching;
-  }
+  const bool over = phase_ == Phase::kEnded && ended_->status == "done";
+  if (!over && phase_ != Phase::kClaiming && phase_ != Phase::kDraining) return;
+  Reopen(Phase::kSearching);
+  for (auto& [id, search] : searches_) search.select_idle = false;
 }
 
-void RunCore::Reopen() {
+// A run that had come to its end goes on: there will be another claim.
+void RunCore::Reopen(Phase phase) {
+  WithdrawClaims();
   ended_.reset();
   claim_ = Value();
-  stopped_by_.clear();
+  if (phase == Phase::kSearching) stopped_by_.clear();
+  phase_ = phase;
+  MindClock();
 }
 
-// A job from the dead-letter list begins with a clean slate; its candidate lives again.
-void RunCore::RetryDead(const JobKey& key) {
-  Candidate* c =
+// Run time without that in which the run was paused or had ended: what budgets and time-outs count.
+int64_t RunCore::SearchTime() const { return still_since_ms_.value_or(now_ms_) - still_ms_; }
+
+void RunCore::MindClock() {
+  const bool still = paused_ || phase_ == Phase::kEnded;
+  if (still && !still_since_ms_) still_since_ms_ = now_ms_;
+  if (still || !still_since_ms_) return;
+  still_ms_ += now_ms_ - *still_since_ms_;
+  still_since_ms_.reset();
+}
+
+// Jobs of candidates can be tried again, but neither those of a search that is over nor of a run
+// that failed.
+bool RunCore::CanRetryDead(const JobKey& key) const {
+  const Candidate* c =
       key.subject.kind == SubjectKind::kCandidate ? candidates_.Find(key.subject.number) : nullptr;
-  StepOutcome* outcome = OutcomeOf(key);
-  if (c == nullptr || outcome == nullptr || key.claim() || !searches_.contains(c->search)) return;
-  if (phase_ == Phase::kEnded) {
-    if (ended_->status != "done") return;
-    const std::string stopped_by = stopped_by_;
-    Reopen();
-    stopped_by_ = stopped_by;
-    phase_ = Phase::kDraining;
+  return c != nullptr && !key.claim() && OutcomeOf(key) != nullptr &&
+         searches_.contains(c->search) && (phase_ != Phase::kEnded || ended_->status == "done");
+}
+
+// A job from the dead-letter list begins with a clean slate; its candidate lives again, and with it
+// whatever was called back when it ended.
+void RunCore::RetryDead(const JobKey& key) {
+  if (phase_ == Phase::kEnded || phase_ == Phase::kClaiming) Reopen(Phase::kDraining);
+  Candidate& c = candidates_[key.subject.number - 1];
+  StepOutcome& outcome = *OutcomeOf(key);
+  const uint16_t region = RegionOf(c, key.step);
+  if (region != kNone) {
+    c.broken.erase({region, key.index});
+    GatherArtefacts(c, region);
   }
-  if (c->ended) {
-    c->ended = false;
-    --ended_count_;
-    --verdicts_[static_cast<size_t>(c->verdict)];
-    c->verdict = Verdict::kOk;
-    c->message.clear();
-    c->ended_by.clear();
-    c->born_ms = now_ms_;
-    active_numbers_.insert(key.subject.number);
-    if (plan_.candidate_timeout_ms != 0)
-      deadlines_.emplace(now_ms_ + static_cast<int64_t>(plan_.candidate_timeout_ms),
-                         key.subject.number);
-    SearchState& search = searches_.at(c->search);
-    ++search.active;
-    if (c->origin < plan_.steps.size()) ++search.alive[c->origin];
+  Revive(c);
+  outcome.failures = outcome.deaths = 0;
+  outcome.solitary = false;
+  outcome.verdict = Verdict::kOk;
+  outcome.evidence.clear();
+  Start(key, outcome);
+  Fire(c);
+}
+
+void RunCore::Revive(Candidate& c) {
+  const auto called_back = [&](uint16_t step, uint16_t branch, StepOutcome& o) {
+    if (o.state != StepOutcome::State::kEnded || o.verdict != Verdict::kCancelled ||
+        o.reported != 0)
+      return;
+    if (c.broken.contains({RegionOf(c, step), branch})) return;
+    o.state = StepOutcome::State::kWaiting;
+    o.verdict = Verdict::kOk;
+  };
+  for (size_t s = 0; s < c.steps.size(); ++s) called_back(static_cast<uint16_t>(s), 0, c.steps[s]);
+  for (auto& [where, outcome] : c.branches) called_back(where.first, where.second, outcome);
+  if (!c.ended) return;
+  SearchState& search = searches_.at(c.search);
+  const std::optional<Best>& best = c.search == 0 ? best_ : search.best;
+  if (search.since_best > 0 && (!best || best->seq < c.ended_seq)) --search.since_best;
+  c.ended = false;
+  --ended_count_;
+  --verdicts_[static_cast<size_t>(c.verdict)];
+  c.verdict = Verdict::kOk;
+  c.message.clear();
+  c.ended_by.clear();
+  active_numbers_.insert(c.view.id.number);
+  if (plan_.candidate_timeout_ms != 0) {
+    c.due_ms = SearchTime() + static_cast<int64_t>(plan_.candidate_timeout_ms);
+    deadlines_.emplace(c.due_ms, c.view.id.number);
   }
-  c->broken.erase({region_[key.step], key.index});
-  outcome->failures = outcome->deaths = 0;
-  outcome->solitary = false;
-  outcome->evidence.clear();
-  Start(key, *outcome);
+  ++search.active;
+  if (c.origin < plan_.steps.size()) ++search.alive[c.origin];
+  Changed(c.view.id);
 }
 
 std::optional<JobKey> RunCore::JobNamed(std::string_view name) const {
@@ -118,7 +152,8 @@ std::optional<JobKey> RunCore::JobNamed(std::string_view name) const {
     if (claim) index.remove_prefix(6);
     unsigned number = 0;
     const auto [end, error] = std::from_chars(index.data(), index.data() + index.size(), number);
-    if (error != std::errc() || end != index.data() + index.size() || number >= kFirstClaim)
+    if (error != std::errc() || end != index.data() + index.size() || number >= kFirstClaim ||
+        (claim && number == 0))
       return std::nullopt;
     key.index = static_cast<uint16_t>(claim ? kFirstClaim + number - 1 : number);
     step = step.substr(0, bracket);
@@ -167,15 +202,16 @@ std::string RunCore::Explain(const JobKey& key) const {
     if (!path_[c.origin][key.step])
       return "it is not on the way of candidates that come from " + c.view.origin;
     if (c.ended) return Name(key.subject) + " ended before it (" + Name(c.verdict) + ")";
-    if (key.index >= WidthOf(c, key.step) && region_[key.step] != kNone &&
-        c.widths.contains(region_[key.step]))
+    const uint16_t region = RegionOf(c, key.step);
+    if (region != kNone && c.widths.contains(region) && key.index >= c.widths.at(region))
       return "there is no branch " + std::to_string(key.index);
     std::string waiting;
     for (const uint16_t need : step.needs) {
       if (!path_[c.origin][need]) continue;
-      const StepOutcome* o = Find(c, need, region_[need] == region_[key.step] ? key.index : 0);
+      const uint16_t behind = RegionOf(c, need);
+      const StepOutcome* o = Find(c, need, behind == region ? key.index : 0);
       const bool over = o != nullptr && (o->state == State::kPassed || o->state == State::kSkipped);
-      if (region_[need] != kNone && region_[need] != region_[key.step])
+      if (behind != kNone && (behind != region || region == key.step))
         waiting +=
             (waiting.empty() ? "" : ", ") + std::string("the branches of ") + plan_.steps[need].id;
       else if (!over)

@@ -21,11 +21,6 @@ void RunCore::LayOutGraph() {
   const size_t n = plan_.steps.size();
   const Result<std::vector<uint16_t>> regions = RegionsOf(plan_);
   region_ = regions ? *regions : std::vector<uint16_t>(n, uint16_t{kNone});
-  followers_.assign(n, {});
-  for (size_t s = 0; s < n; ++s) {
-    for (const uint16_t need : plan_.steps[s].needs)
-      followers_[need].push_back(static_cast<uint16_t>(s));
-  }
   // By origin; the last row is for candidates that were given.
   path_.assign(n + 1, std::vector<bool>(n, false));
   for (size_t origin = 0; origin <= n; ++origin) {
@@ -61,10 +56,18 @@ StepOutcome& RunCore::At(Candidate& c, uint16_t step, uint16_t branch) {
   return branch == 0 ? c.steps[step] : c.branches[{step, branch}];
 }
 
+// A foreach that is not on the candidate's path has no branches for it: the steps behind it run
+// once.
+uint16_t RunCore::RegionOf(const Candidate& c, uint16_t step) const {
+  const uint16_t region = region_[step];
+  return region == kNone || path_[c.origin][region] ? region : uint16_t{kNone};
+}
+
 // Branches that a step runs in: 1 outside of every region, 0 while its foreach has not fanned out.
 uint16_t RunCore::WidthOf(const Candidate& c, uint16_t step) const {
-  if (region_[step] == kNone) return 1;
-  const auto it = c.widths.find(region_[step]);
+  const uint16_t region = RegionOf(c, step);
+  if (region == kNone) return 1;
+  const auto it = c.widths.find(region);
   return it == c.widths.end() ? 0 : it->second;
 }
 
@@ -82,7 +85,7 @@ void RunCore::Fire(Candidate& c) {
 }
 
 bool RunCore::FireStep(Candidate& c, uint16_t step) {
-  const uint16_t region = region_[step];
+  const uint16_t region = RegionOf(c, step);
   bool moved = false;
   if (region == kNone) {
     if (c.steps[step].state != State::kWaiting || !NeedsMet(c, step, 0)) return false;
@@ -91,7 +94,7 @@ bool RunCore::FireStep(Candidate& c, uint16_t step) {
   }
   if (region == step && !c.widths.contains(step)) {
     if (!NeedsMet(c, step, 0)) return false;
-    const std::optional<size_t> width = FanOut(c, plan_.steps[step]);
+    const std::optional<size_t> width = FanOut(c, step);
     if (!width) {
       End(c, Verdict::kUnusable, "its foreach has no list of at most 32767 items to go over",
           plan_.steps[step].id);
@@ -118,7 +121,7 @@ bool RunCore::FireStep(Candidate& c, uint16_t step) {
 void RunCore::Advance(Candidate& c, uint16_t step, uint16_t branch) {
   StepOutcome& outcome = At(c, step, branch);
   const Step& spec = plan_.steps[step];
-  if (!Passes(c, spec, branch)) {
+  if (!Passes(c, step, branch)) {
     outcome.state = State::kSkipped;
     outcome.seq = current_seq_;
     Changed(c.view.id);
@@ -130,8 +133,10 @@ void RunCore::Advance(Candidate& c, uint16_t step, uint16_t branch) {
 }
 
 // How many branches a foreach has for this candidate; nullopt when there is nothing to go over.
-std::optional<size_t> RunCore::FanOut(const Candidate& c, const Step& step) const {
-  const Foreach& f = step.foreach;
+// Branches over artefacts get theirs here: what is compiled later does not change what they go
+// over.
+std::optional<size_t> RunCore::FanOut(Candidate& c, uint16_t step) const {
+  const Foreach& f = plan_.steps[step].foreach;
   std::optional<size_t> width;
   if (f.over == Foreach::Over::kArtefacts) {
     width = c.artefacts.size();
@@ -140,22 +145,32 @@ std::optional<size_t> RunCore::FanOut(const Candidate& c, const Step& step) cons
     if (list.IsList()) width = list.AsList().size();
   }
   if (width && *width >= kFirstClaim) width.reset();
+  for (size_t i = 0; f.over == Foreach::Over::kArtefacts && width && i < *width; ++i)
+    c.branch_artefacts[{step, static_cast<uint16_t>(i)}] = {c.artefacts[i]};
   return width;
 }
 
 Value RunCore::ItemOf(const Candidate& c, uint16_t step, uint16_t branch) const {
-  if (region_[step] == kNone) return {};
-  const Foreach& f = plan_.steps[region_[step]].foreach;
+  const uint16_t region = RegionOf(c, step);
+  if (region == kNone) return {};
+  const Foreach& f = plan_.steps[region].foreach;
   if (f.over == Foreach::Over::kArtefacts) return Value(static_cast<int64_t>(branch));
   const Value& list = f.over == Foreach::Over::kList ? f.list : c.steps[f.step].facts[f.fact];
   return branch < list.AsList().size() ? list.AsList()[branch] : Value();
+}
+
+// What a job of this step works on.
+const std::vector<Artefact>& RunCore::ArtefactsOf(const Candidate& c, uint16_t step,
+                                                  uint16_t branch) const {
+  const auto it = c.branch_artefacts.find({RegionOf(c, step), branch});
+  return it == c.branch_artefacts.end() ? c.artefacts : it->second;
 }
 
 bool RunCore::NeedsMet(const Candidate& c, uint16_t step, uint16_t branch) const {
   const std::vector<bool>& path = path_[c.origin];
   for (const uint16_t need : plan_.steps[step].needs) {
     if (!path[need]) continue;
-    const uint16_t region = region_[need];
+    const uint16_t region = RegionOf(c, need);
     if (region == kNone) {
       if (!Over(&c.steps[need])) return false;
     } else if (region == region_[step] && region != step) {
@@ -201,6 +216,7 @@ void RunCore::BreakBranch(Candidate& c, uint16_t region, uint16_t branch, Verdic
     if (Find(c, step, branch) == nullptr) continue;
     Withdraw({c.view.id, step, branch}, At(c, step, branch));
   }
+  GatherArtefacts(c, region);
 }
 
 void RunCore::EndByBranch(Candidate& c, uint16_t region) {
@@ -246,17 +262,18 @@ void RunCore::Conclude(Candidate& c) {
   End(c, Verdict::kOk, "", "");
 }
 
-bool RunCore::Passes(const Candidate& c, const Step& step, uint16_t branch) const {
-  if (step.when.empty()) return true;
+bool RunCore::Passes(const Candidate& c, uint16_t step, uint16_t branch) const {
+  const Program& when = plan_.steps[step].when;
+  if (when.empty()) return true;
   const auto state = searches_.find(c.search);
   const std::optional<Best>& best = c.search == 0 ? best_ : state->second.best;
-  const uint16_t region = region_[static_cast<size_t>(&step - plan_.steps.data())];
+  const uint16_t region = RegionOf(c, step);
   bool no_best = false;
   const NameLookup lookup = [&](std::string_view name, Value* out) {
     const size_t dot = name.find('.');
     if (dot == std::string_view::npos) {
       if (name != "item") return Lookup::kUnknown;
-      *out = ItemOf(c, static_cast<uint16_t>(&step - plan_.steps.data()), branch);
+      *out = ItemOf(c, step, branch);
       return out->IsNull() ? Lookup::kMissing : Lookup::kFound;
     }
     const std::string_view scope = name.substr(0, dot);
@@ -293,7 +310,7 @@ bool RunCore::Passes(const Candidate& c, const Step& step, uint16_t branch) cons
     *out = o->facts[field];
     return Lookup::kFound;
   };
-  const Result<Value> value = Evaluate(step.when, lookup);
+  const Result<Value> value = Evaluate(when, lookup);
   if (no_best) return true;  // a condition on a missing `best` is true (DESIGN.md)
   return value.ok() && value->AsBool();
 }

@@ -31,12 +31,22 @@ std::optional<uint16_t> RunCore::SelectOf(const SearchState& s) const {
   return s.spec == 0 ? plan_.select : plan_.nested[s.spec - 1].select;
 }
 
-uint64_t RunCore::Outstanding() const {
-  uint64_t all = 0;
-  for (const auto& [id, search] : searches_) {
-    for (const uint64_t n : search.outstanding) all += n;
+// The search that a nested one runs in; null for the run's own.
+SearchState* RunCore::OuterOf(const SearchState& s) {
+  if (s.spec == 0) return nullptr;
+  return &searches_.at(candidates_[s.parent.subject.number - 1].search);
+}
+
+// Candidates that a search may still ask for: by its own budget and by those of the searches
+// around it.
+uint64_t RunCore::CandidatesLeft(const SearchState& search) const {
+  uint64_t left = UINT64_MAX;
+  for (const SearchState* s = &search; s != nullptr; s = const_cast<RunCore*>(this)->OuterOf(*s)) {
+    const uint64_t most = BudgetOf(*s).candidates;
+    const uint64_t used = s->born + s->wished;
+    if (most != 0) left = std::min(left, most > used ? most - used : 0);
   }
-  return all;
+  return left;
 }
 
 void RunCore::RequestReported(uint32_t number, const JobReported& event) {
@@ -79,7 +89,8 @@ void RunCore::RequestReported(uint32_t number, const JobReported& event) {
 
 // Turns select's wishes into propose jobs, cut to the places that are free.
 void RunCore::TakeWishes(SearchState& search, uint32_t id, const JobReported& event) {
-  if (phase_ != Phase::kSearching) return;
+  // A job that was tried again after the end may have a search of its own.
+  if (phase_ != Phase::kSearching && (phase_ != Phase::kDraining || id == 0)) return;
   std::vector<uint32_t> places(plan_.steps.size(), 0);
   const Value& offered = requests_[event.key.subject.number - 1].request.hints;
   for (const auto& [step, count] : offered.AsMap()) {
@@ -91,7 +102,10 @@ void RunCore::TakeWishes(SearchState& search, uint32_t id, const JobReported& ev
   for (const Request& wish : event.result.requests) {
     const auto index = plan_.Find(wish.step);
     if (!index) continue;
-    uint32_t count = std::min(wish.count, places[*index]);
+    // The places were offered some time ago: another search may have used what was left.
+    uint32_t count = static_cast<uint32_t>(
+        std::min({uint64_t{std::min(wish.count, places[*index])}, CandidatesLeft(search),
+                  Affordable(plan_.steps[*index], PurseLeft())}));
     places[*index] -= count;
     while (count > 0) {
       ProposeRequest& request = requests_.emplace_back();
@@ -102,6 +116,8 @@ void RunCore::TakeWishes(SearchState& search, uint32_t id, const JobReported& ev
       request.search = id;
       count -= request.request.count;
       search.outstanding[*index] += request.request.count;
+      for (SearchState* s = &search; s != nullptr; s = OuterOf(*s))
+        s->wished += request.request.count;
       const JobKey key{{SubjectKind::kRequest, static_cast<uint32_t>(requests_.size())}, *index, 0};
       Start(key, request.outcome);
       wished = true;
@@ -113,9 +129,11 @@ void RunCore::TakeWishes(SearchState& search, uint32_t id, const JobReported& ev
 void RunCore::EndRequest(ProposeRequest& request) {
   const auto search = searches_.find(request.search);
   if (search == searches_.end()) return;
-  uint64_t& outstanding = search->second.outstanding[request.step];
-  outstanding -= std::min<uint64_t>(outstanding, request.request.count);
   search->second.select_idle = false;
+  if (request.select) return;
+  search->second.outstanding[request.step] -= request.request.count;
+  for (SearchState* s = &search->second; s != nullptr; s = OuterOf(*s))
+    s->wished -= request.request.count;
 }
 
 // A request that may cost money holds back its upper bound until its answer is there. A lost
@@ -125,6 +143,7 @@ void RunCore::Reserve(ProposeRequest& request) {
   if (request.select || request.reserved || (step.reserve_tokens == 0 && step.reserve_usd == 0))
     return;
   request.reserved = true;
+  ++reservations_;
   reserved_tokens_ += step.reserve_tokens * request.request.count;
   reserved_usd_ += step.reserve_usd * request.request.count;
 }
@@ -137,6 +156,7 @@ void RunCore::Settle(ProposeRequest& request, bool answered) {
   const double usd = step.reserve_usd * request.request.count;
   reserved_tokens_ -= tokens;
   reserved_usd_ -= usd;
+  if (--reservations_ == 0) reserved_usd_ = 0;  // no dust of rounding
   if (answered) return;
   forfeited_tokens_ += tokens;
   forfeited_usd_ += usd;
@@ -148,6 +168,7 @@ void RunCore::Disable(const std::string& step, const std::string& reason) {
   disabled_[step] = reason;
   for (auto& [id, search] : searches_) search.select_idle = false;
   if (plan_.steps[*index].kind == StageKind::kSelect) {  // nothing else can say what to try next
+    if (phase_ == Phase::kDraining || phase_ == Phase::kClaiming) return;  // nor need it
     Finish("failed", "failed", "the select step " + step + " is disabled: " + reason);
     return;
   }
@@ -160,6 +181,29 @@ void RunCore::Disable(const std::string& step, const std::string& reason) {
   }
 }
 
+RunCore::Purse RunCore::PurseLeft() const {
+  const Budget& budget = plan_.budget;
+  Purse purse{INT64_MAX, 1e300};
+  if (budget.tokens != 0)
+    purse.tokens = static_cast<int64_t>(budget.tokens) - usage_.tokens_in - usage_.tokens_out -
+                   forfeited_tokens_ - reserved_tokens_;
+  if (budget.usd > 0) purse.usd = budget.usd - usage_.usd - forfeited_usd_ - reserved_usd_;
+  return purse;
+}
+
+// How many candidates asked of this step the purse pays for.
+uint64_t RunCore::Affordable(const Step& step, const Purse& purse) {
+  uint64_t count = UINT32_MAX;
+  if (step.reserve_tokens > 0)
+    count = std::min(count, static_cast<uint64_t>(std::max<int64_t>(0, purse.tokens)) /
+                                static_cast<uint64_t>(step.reserve_tokens));
+  // A tenth of a tenth must fit ten times, whatever the binary fractions say.
+  if (step.reserve_usd > 0)
+    count = std::min(count, static_cast<uint64_t>(
+                                std::min(1e9, std::max(0.0, purse.usd) / step.reserve_usd + 1e-6)));
+  return count;
+}
+
 // Free places of each propose step: `first` shares, then `in_flight` ones, then the rest evenly to
 // `fill`; what a disabled or exhausted step leaves goes to the others, and no step gets more than
 // its budget of money and tokens can still pay for.
@@ -167,24 +211,12 @@ std::vector<uint32_t> RunCore::PlacesByStep(const SearchState& search, uint64_t 
   std::vector<uint32_t> by_step(plan_.steps.size(), 0);
   std::vector<uint16_t> fill;
   std::vector<uint16_t> others;
-  int64_t tokens = plan_.budget.tokens == 0
-                       ? INT64_MAX
-                       : static_cast<int64_t>(plan_.budget.tokens) - usage_.tokens_in -
-                             usage_.tokens_out - forfeited_tokens_ - reserved_tokens_;
-  double usd = plan_.budget.usd <= 0
-                   ? 1e300
-                   : plan_.budget.usd - usage_.usd - forfeited_usd_ - reserved_usd_;
+  Purse purse = PurseLeft();
   const auto give = [&](uint16_t step, uint64_t most) {
     const Step& spec = plan_.steps[step];
-    uint64_t count = std::min(places, most);
-    if (spec.reserve_tokens > 0)
-      count = std::min(count, static_cast<uint64_t>(std::max<int64_t>(0, tokens)) /
-                                  static_cast<uint64_t>(spec.reserve_tokens));
-    if (spec.reserve_usd > 0)
-      count = std::min(count,
-                       static_cast<uint64_t>(std::min(1e9, std::max(0.0, usd) / spec.reserve_usd)));
-    tokens -= spec.reserve_tokens * static_cast<int64_t>(count);
-    usd -= spec.reserve_usd * static_cast<double>(count);
+    const uint64_t count = std::min({places, most, Affordable(spec, purse)});
+    purse.tokens -= spec.reserve_tokens * static_cast<int64_t>(count);
+    purse.usd -= spec.reserve_usd * static_cast<double>(count);
     by_step[step] += static_cast<uint32_t>(count);
     places -= count;
   };
@@ -219,8 +251,7 @@ bool RunCore::MustStop() {
     StopSearch(by, true);
     return true;
   };
-  if (budget.wall_ms != 0 && !paused_ &&
-      now_ms_ - paused_ms_ >= static_cast<int64_t>(budget.wall_ms))
+  if (budget.wall_ms != 0 && !paused_ && SearchTime() >= static_cast<int64_t>(budget.wall_ms))
     return stop("wall");
   if (budget.evaluations != 0 && evaluated_ >= budget.evaluations) return stop("evaluations");
   if (budget.device_s > 0 && usage_.device_ms >= budget.device_s * 1000) return stop("device");
@@ -236,45 +267,54 @@ bool RunCore::MustStop() {
 }
 
 void RunCore::DeriveSearches() {
-  if (phase_ == Phase::kSearching && !MustStop()) {
+  // A nested search that ends lets its parent go on, which can free a place in a search that was
+  // looked at before it.
+  for (bool again = true; again;) {
+    again = false;
+    if (phase_ == Phase::kSearching && MustStop()) break;
     // By id, not by iterator: a search can end, and a new one begin, as this goes on.
-    for (auto it = searches_.begin(); it != searches_.end() && phase_ == Phase::kSearching;) {
+    for (auto it = searches_.begin(); it != searches_.end();) {
       const uint32_t id = it->first;
-      DeriveSearch(id, it->second);
+      if (phase_ == Phase::kSearching || (phase_ == Phase::kDraining && id != 0))
+        again |= DeriveSearch(id, it->second);
       it = searches_.upper_bound(id);
     }
   }
   if (phase_ == Phase::kDraining && active_numbers_.empty() && open_count_ == 0) DeriveClaim();
 }
 
-void RunCore::DeriveSearch(uint32_t id, SearchState& search) {
+// Asks select of this search what to try, or ends it. Whether a nested search ended.
+bool RunCore::DeriveSearch(uint32_t id, SearchState& search) {
   uint64_t outstanding = 0;
   for (const uint64_t n : search.outstanding) outstanding += n;
   const bool idle = search.active == 0 && outstanding == 0 && !search.select_open;
+  const uint64_t left = CandidatesLeft(search);
+  const auto end = [&](const std::string& by) {
+    if (id == 0)
+      StopSearch(by, false);
+    else
+      EndNested(id, by);
+    return id != 0;
+  };
   if (id == 0 && plan_.given) {
-    if (all_given_ && idle) StopSearch("all_given", false);
-    return;
+    if (idle && all_given_) return end("all_given");
+    return idle && left == 0 ? end("candidates") : false;
   }
   const Budget& budget = BudgetOf(search);
   if (id != 0) {
     const StopRules& stop = StopOf(search);
     if (budget.evaluations != 0 && search.evaluated >= budget.evaluations)
-      return EndNested(id, "evaluations");
-    if (stop.plateau != 0 && search.since_best >= stop.plateau) return EndNested(id, "plateau");
+      return end("evaluations");
+    if (stop.plateau != 0 && search.since_best >= stop.plateau) return end("plateau");
     if (stop.speedup > 0 && search.best &&
         search.best->facts["speedup_low"].AsDouble() >= stop.speedup)
-      return EndNested(id, "speedup");
+      return end("speedup");
   }
-  const auto left_of = [](uint64_t most, uint64_t used) {
-    return most == 0 ? UINT64_MAX : most > used ? most - used : 0;
-  };
-  // A nested search takes from the run's budget as well.
-  uint64_t left = left_of(plan_.budget.candidates, candidates_.size() + Outstanding());
-  if (id != 0) left = std::min(left, left_of(budget.candidates, search.born + outstanding));
   const uint64_t busy = search.active + outstanding;
-  const uint64_t in_flight = id == 0 ? in_flight_ : plan_.nested[search.spec - 1].in_flight;
+  const uint32_t own = id == 0 ? 0 : plan_.nested[search.spec - 1].in_flight;
+  const uint64_t in_flight = own == 0 ? in_flight_ : own;
   const uint64_t places = std::min<uint64_t>(left, in_flight > busy ? in_flight - busy : 0);
-  if (places == 0 && !idle) return;
+  if (places == 0 && !idle) return false;
   const std::vector<uint32_t> by_step = PlacesByStep(search, places);
   const bool any = std::any_of(by_step.begin(), by_step.end(), [](uint32_t n) { return n > 0; });
   const std::optional<uint16_t> select = SelectOf(search);
@@ -289,36 +329,39 @@ void RunCore::DeriveSearch(uint32_t id, SearchState& search) {
     search.select_open = true;
     const JobKey key{{SubjectKind::kRequest, static_cast<uint32_t>(requests_.size())}, *select, 0};
     Start(key, request.outcome);
-  } else if (idle && left == 0) {
-    if (id == 0)
-      StopSearch("candidates", false);
-    else
-      EndNested(id, "candidates");
-  } else if (idle && !paused_ && in_flight > 0 && (!any || search.select_idle)) {
-    bool exhausted = false;
-    bool unaffordable = false;
-    size_t disabled = 0;
-    const std::vector<Share>& shares = SharesOf(search);
-    for (const Share& share : shares) {
-      const Step& step = plan_.steps[share.step];
-      exhausted = exhausted || search.exhausted[share.step];
-      disabled += disabled_.contains(step.id) ? 1 : 0;
-      unaffordable = unaffordable || (!search.select_idle && !disabled_.contains(step.id) &&
-                                      (step.reserve_tokens > 0 || step.reserve_usd > 0));
-    }
-    if (id != 0) return EndNested(id, "space_exhausted");
-    if (!exhausted && disabled == shares.size()) {
-      std::string why;
-      for (const auto& [step, reason] : disabled_)
-        why += (why.empty() ? "" : "; ") + step + ": " + reason;
-      Finish("failed", "failed", "no propose step is left: " + why);
-      return;
-    }
-    StopSearch(!unaffordable              ? "space_exhausted"
-               : plan_.budget.tokens != 0 ? "tokens"
-                                          : "usd",
-               false);
+    return false;
   }
+  if (idle && left == 0) return end("candidates");
+  if (!idle || paused_ || in_flight == 0 || (any && !search.select_idle && select)) return false;
+  const std::string why = WhyNothing(search, any);
+  if (!why.empty()) return end(why);
+  if (id != 0) return end("space_exhausted");
+  std::string reasons;
+  for (const auto& [step, reason] : disabled_)
+    reasons += (reasons.empty() ? "" : "; ") + step + ": " + reason;
+  Finish("failed", "failed", "no propose step is left: " + reasons);
+  return false;
+}
+
+// Why a search that has nothing under way gets nothing new; "" when every propose step is disabled.
+std::string RunCore::WhyNothing(const SearchState& search, bool any) const {
+  const Purse purse = PurseLeft();
+  bool exhausted = false;
+  size_t disabled = 0;
+  const char* dear = nullptr;
+  for (const Share& share : SharesOf(search)) {
+    const Step& step = plan_.steps[share.step];
+    exhausted = exhausted || search.exhausted[share.step];
+    disabled += disabled_.contains(step.id) ? 1 : 0;
+    if (any || search.exhausted[share.step] || disabled_.contains(step.id) ||
+        Affordable(step, purse) > 0)
+      continue;
+    Step tokens_alone = step;
+    tokens_alone.reserve_usd = 0;
+    dear = Affordable(tokens_alone, purse) == 0 ? "tokens" : "usd";
+  }
+  if (dear != nullptr) return dear;
+  return !exhausted && disabled == SharesOf(search).size() ? "" : "space_exhausted";
 }
 
 void RunCore::StopSearch(const std::string& stopped_by, bool cancel_active) {
@@ -385,6 +428,7 @@ void RunCore::CancelNested(const JobKey& parent) {
     ProposeRequest& request = requests_[number - 1];
     if (request.search != id) continue;
     Withdraw({{SubjectKind::kRequest, number}, request.step, 0}, request.outcome);
+    EndRequest(request);
   }
   const std::vector<uint32_t> active(active_numbers_.begin(), active_numbers_.end());
   for (const uint32_t number : active) {
@@ -415,16 +459,19 @@ void RunCore::ClaimReported(const JobKey& key, const JobReported& event) {
   }
   // The winner did not stand: the next best confirmed candidate is tried.
   Candidate& c = candidates_[key.subject.number - 1];
+  --verdicts_[static_cast<size_t>(c.verdict)];
+  ++verdicts_[static_cast<size_t>(event.result.verdict)];
   c.verdict = event.result.verdict;
   c.message = "in the closing measurement: " + event.result.message;
   c.ended_by = plan_.steps[key.step].id;
   Changed(c.view.id);
-  std::erase_if(confirmed_, [&](const Best& b) { return b.candidate == key.subject; });
-  best_.reset();
-  for (const Best& b : confirmed_) {
-    if (!best_ || b.facts["speedup"].AsDouble() > best_->facts["speedup"].AsDouble()) best_ = b;
-  }
+  TakeBack(key.subject);
   DeriveClaim();
+}
+
+// The search goes on after all.
+void RunCore::WithdrawClaims() {
+  for (auto& [key, outcome] : claims_) Withdraw(key, outcome);
 }
 
 }  // namespace kev

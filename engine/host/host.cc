@@ -231,6 +231,12 @@ bool Host::Adopt(HostedRun& run, SessionId session, const AttemptId& id) {
 }
 
 void Host::On(SessionId session, const HistoryWanted& wanted) {
+  if (const HostedRun* run = Find(wanted.run)) {
+    if (auto groups = run->Recent(wanted.from, wanted.to)) {
+      transport_->Send(session, HistoryAnswer{wanted.run, wanted.from, std::move(*groups)});
+      return;
+    }
+  }
   if (read_trimmed) {
     if (auto groups = read_trimmed(wanted.run, wanted.from, wanted.to)) {
       transport_->Send(session, HistoryAnswer{wanted.run, wanted.from, std::move(*groups)});
@@ -395,13 +401,16 @@ void Host::AnswerReader(Reader reader, Completion done) {
     if (it != runs_.end()) {
       HostedRun& run = *it->second;
       uint64_t seq = 0;
-      if (done.status.ok() && done.data.size() == 2) {
+      if (done.status.ok() && done.data.size() == 3) {
         std::from_chars(done.data[0].data(), done.data[0].data() + done.data[0].size(), seq);
-        auto confirmed = run.Reconcile(store_, seq, done.data[1], clock_->NowMs());
+        auto confirmed = run.Reconcile(store_, seq, done.data[2], clock_->NowMs());
         for (const HostedRun::InCommit& in : run.committing_) commits_[in.ticket] = &run;
         Confirmed(run, std::move(confirmed));
-      } else if (!done.status.ok()) {
-        run.broken_ = done.status.error();
+      } else {
+        run.broken_ = done.status.ok()
+                          ? Error{Code::kCorrupt, "the store does not say where the log of run " +
+                                                      run.options().run + " ends"}
+                          : done.status.error();
       }
     }
     if (reconciling_ == 0) store_lost_.reset();
@@ -535,7 +544,9 @@ std::string Host::Explain(const HostedRun& run, const JobKey& key) const {
   if (!why.empty()) return why;
   const uint32_t attempt = run.core().OpenAttempt(key);
   if (store_lost_) return "nothing is sent while the store is gone: " + store_lost_->message;
-  if (run.in_grace())
+  why = run.ExplainPipeline(key, attempt);
+  if (!why.empty()) return why;
+  if (run.in_grace() && !placer_.WorkerOf({run.number(), key, attempt}))
     return "the engine was restarted; workers have time to come back with what they hold";
   if (holding_) return "the engine holds back new work";
   return placer_.Explain({run.number(), key, attempt}, clock_->NowMs());

@@ -10,6 +10,8 @@ namespace {
 // While one commit is in flight the next group collects; a second one leaves only when it is worth
 // a trip of its own.
 constexpr size_t kWorthATrip = 32;
+constexpr size_t kKnownBlobs = 1 << 16;  // names remembered, so that a blob is mostly written once
+constexpr size_t kRecentBytes = size_t{16} << 20;
 
 }  // namespace
 
@@ -54,6 +56,7 @@ HostedRun::InCommit HostedRun::FormGroup(int64_t now_ms) {
     if (pending.ack) in.acks.push_back(std::move(*pending.ack));
     if (pending.done) in.done.push_back(std::move(pending.done));
     for (auto& blob : pending.blobs) {
+      if (stored_blobs_.size() >= kKnownBlobs) stored_blobs_.clear();
       if (stored_blobs_.insert(blob.first.sha256).second) request->blobs.push_back(std::move(blob));
     }
     if (const auto* lost = std::get_if<AttemptLost>(&pending.event))
@@ -83,26 +86,74 @@ HostedRun::InCommit HostedRun::FormGroup(int64_t now_ms) {
       request->projections.push_back(SubjectProjection(*core_, subject));
     request->projections.push_back(RunProjection(*core_));
   }
-  if (options_.snapshot_events != 0 &&
-      group.last_seq() - snapshot_seq_ >= options_.snapshot_events) {
-    request->snapshot = core_->Snapshot();
-    snapshot_seq_ = group.last_seq();
-  }
+  if (options_.snapshot_events != 0) TakeSnapshot(group.last_seq(), changed, request.get());
   in.commit = std::move(request);
   return in;
 }
 
-bool HostedRun::Owns(uint64_t ticket) const {
-  return std::any_of(committing_.begin(), committing_.end(),
-                     [&](const InCommit& c) { return c.ticket == ticket; });
+void HostedRun::TakeSnapshot(uint64_t seq, const std::vector<Subject>& changed, Commit* request) {
+  for (const Subject subject : changed) {
+    const bool over =
+        subject.kind == SubjectKind::kCandidate ? core_->candidates()[subject.number - 1].ended
+        : subject.kind == SubjectKind::kRequest
+            ? core_->requests()[subject.number - 1].outcome.state != StepOutcome::State::kOpen
+            : false;
+    if (over && options_.projections) ended_.emplace_back(seq, subject);
+  }
+  // The longer the log, the rarer: in all, snapshots cost a constant part of what the log does.
+  const uint64_t since = seq - snapshot_seq_;
+  if (since < options_.snapshot_events || since < snapshot_seq_ / 8) return;
+  request->snapshot = core_->Snapshot();
+  for (; !ended_.empty() && ended_.front().first <= snapshot_seq_; ended_.pop_front()) {
+    const Subject subject = ended_.front().second;
+    // The best ones are kept by the core, and in the store.
+    if (subject.kind == SubjectKind::kCandidate && core_->candidates().Find(subject.number))
+      continue;
+    request->forget.push_back((subject.kind == SubjectKind::kCandidate ? "cand:" : "req:") +
+                              std::to_string(subject.number));
+  }
+  snapshot_seq_ = seq;
+}
+
+std::string HostedRun::ExplainPipeline(const JobKey& key, uint32_t attempt) const {
+  if (reported_.contains({key, attempt})) return "its result is on its way to the log";
+  if (losing_.contains({key, attempt})) return "its loss is on its way to the log";
+  if (losing_all_) return "the end of the grace after a restart is on its way to the log";
+  for (const InCommit& in : committing_) {
+    for (const Command& command : in.commands) {
+      const auto* start = std::get_if<StartAttempt>(&command);
+      if (start != nullptr && start->key == key && start->attempt == attempt)
+        return "it waits until the store has confirmed its beginning";
+    }
+  }
+  return "";
 }
 
 void HostedRun::Retain(const InCommit& in, int64_t now_ms) {
   confirmed_seq_ = in.commit->last_seq;
-  confirmed_digest_ = in.commit->digest;
+  recent_.push_back({in.commit->expected_seq, in.commit->last_seq, in.commit->body});
+  recent_bytes_ += in.commit->body.size();
+  while (recent_bytes_ > kRecentBytes) {
+    recent_bytes_ -= recent_.front().body.size();
+    recent_.pop_front();
+  }
   if (options_.retain_ms == 0) return;
   retained_.push_back({in.commit, now_ms});
   while (now_ms - retained_.front().at_ms > options_.retain_ms) retained_.pop_front();
+}
+
+std::optional<std::vector<std::string>> HostedRun::Recent(uint64_t from, uint64_t to) const {
+  if (recent_.empty() || from <= recent_.front().expected_seq || to > confirmed_seq_)
+    return std::nullopt;
+  auto at = std::partition_point(recent_.begin(), recent_.end(),
+                                 [&](const RecentGroup& group) { return group.last_seq < from; });
+  std::vector<std::string> bodies;
+  size_t bytes = 0;
+  for (; at != recent_.end() && at->expected_seq < to && bytes < kMostLogBytes; ++at) {
+    bodies.push_back(at->body);
+    bytes += at->body.size();
+  }
+  return bodies;
 }
 
 std::vector<HostedRun::InCommit> HostedRun::Confirm(uint64_t ticket, int64_t now_ms) {
@@ -121,29 +172,29 @@ std::vector<HostedRun::InCommit> HostedRun::Confirm(uint64_t ticket, int64_t now
 }
 
 std::vector<HostedRun::InCommit> HostedRun::Reconcile(Store* store, uint64_t seq,
-                                                      const std::string& digest, int64_t now_ms) {
+                                                      const std::string& body, int64_t now_ms) {
   std::vector<InCommit> confirmed;
   if (broken_) return confirmed;
   std::erase_if(committing_, [](const InCommit& in) { return in.rewritten; });
   const auto foreign = [&](const std::string& what) {
     broken_ = Error{Code::kConflict, "the store's log of run " + options_.run + " ends at seq " +
                                          std::to_string(seq) + what};
+    // Nobody is told of anything: who of the two wrote what is not known any more, and a result
+    // that was not acknowledged is sent again to the engine that has the run.
+    return std::vector<InCommit>();
   };
   // What the store has of the commits whose outcome was unknown.
   while (!committing_.empty() && committing_.front().commit->last_seq <= seq) {
     InCommit in = std::move(committing_.front());
     committing_.pop_front();
-    if (in.commit->last_seq == seq && in.commit->digest != digest) {
-      foreign(" in an entry that this engine did not write: another one has the run");
-      return confirmed;
-    }
+    // Digests are of commands: groups without any have the same one.
+    if (in.commit->last_seq == seq && in.commit->body != body)
+      return foreign(" in an entry that this engine did not write: another one has the run");
     Retain(in, now_ms);
     confirmed.push_back(std::move(in));
   }
-  if (seq > confirmed_seq_) {
-    foreign(", beyond what this engine has written: another one has the run");
-    return confirmed;
-  }
+  if (seq > confirmed_seq_)
+    return foreign(", beyond what this engine has written: another one has the run");
   // What the store had confirmed and lost again is written once more, as long as we remember it.
   std::deque<InCommit> again;
   if (seq < confirmed_seq_) {
@@ -155,10 +206,9 @@ std::vector<HostedRun::InCommit> HostedRun::Reconcile(Store* store, uint64_t seq
       again.push_back(std::move(in));
     }
     if (again.empty() || again.front().commit->expected_seq != seq) {
-      foreign(", though seq " + std::to_string(confirmed_seq_) +
-              " was confirmed: it has lost what it had taken. Start the engine again on what the "
-              "store has, with durability strict");
-      return confirmed;
+      return foreign(", though seq " + std::to_string(confirmed_seq_) +
+                     " was confirmed: it has lost what it had taken. Start the engine again on "
+                     "what the store has, with durability strict");
     }
   }
   for (auto it = again.rbegin(); it != again.rend(); ++it) committing_.push_front(std::move(*it));

@@ -38,7 +38,9 @@ struct HostedRunOptions {
   // After a restart workers may come back with what they hold; after this time the rest counts as
   // lost. 0: nobody can come back.
   int64_t restart_grace_ms = 0;
-  uint64_t snapshot_events = 0;  // a snapshot of the core each so many events; 0: never
+  // A snapshot of the core each so many events, or when an eighth has been added; 0: never. With
+  // it go the records of what ended before the last one.
+  uint64_t snapshot_events = 0;
   // Confirmed commits stay in memory so long, to be written again by a store that lost its tail.
   // 0: a confirmed commit is on the disk.
   int64_t retain_ms = 0;
@@ -64,8 +66,14 @@ class HostedRun {
   int64_t HostTimeMs(int64_t run_ms) const { return run_ms - options_.run_time_ms + started_ms_; }
   uint64_t jobs_done() const { return jobs_done_; }
   uint64_t confirmed_seq() const { return confirmed_seq_; }
+  // Groups that hold events of from..to, from what was confirmed lately; nullopt: the store must be
+  // asked.
+  std::optional<std::vector<std::string>> Recent(uint64_t from, uint64_t to) const;
   bool in_grace() const { return grace_until_ms_.has_value(); }
   const std::vector<uint32_t>& classes() const { return classes_; }  // by step: the placer's number
+  // What of an open attempt is on its way to the log, so that the placer does not have it; "" when
+  // nothing is.
+  std::string ExplainPipeline(const JobKey& key, uint32_t attempt) const;
 
   // Called after each group is confirmed, with what was written.
   std::function<void(const EventGroup&, const Commit&)> on_committed;
@@ -96,13 +104,12 @@ class HostedRun {
   // Forms groups and submits them. Gives whether anything was submitted.
   bool CommitGroups(Store* store, int64_t now_ms);
   InCommit FormGroup(int64_t now_ms);
-  // The commit of this ticket, taken off the pipeline; nullopt when it is none of this run.
-  bool Owns(uint64_t ticket) const;
+  void TakeSnapshot(uint64_t seq, const std::vector<Subject>& changed, Commit* request);
   // Gives the commits that are confirmed now, in order.
   std::vector<InCommit> Confirm(uint64_t ticket, int64_t now_ms);
-  // The store is back and its log ends at `seq`, in an entry with this digest.
+  // The store is back and its log ends at `seq`, in an entry with this body.
   // Gives what turns out to be confirmed; submits the rest again.
-  std::vector<InCommit> Reconcile(Store* store, uint64_t seq, const std::string& digest,
+  std::vector<InCommit> Reconcile(Store* store, uint64_t seq, const std::string& body,
                                   int64_t now_ms);
   void Retain(const InCommit& commit, int64_t now_ms);
 
@@ -113,6 +120,14 @@ class HostedRun {
   std::deque<PendingEvent> pending_;
   std::deque<InCommit> committing_;
   std::deque<Retained> retained_;
+  // Confirmed lately: stateful stages ask for the newest part of the log again and again.
+  struct RecentGroup {
+    uint64_t expected_seq;
+    uint64_t last_seq;
+    std::string body;
+  };
+  std::deque<RecentGroup> recent_;
+  size_t recent_bytes_ = 0;
   std::unordered_set<std::string> stored_blobs_;    // known to be in the store
   std::set<std::pair<JobKey, uint32_t>> reported_;  // results that wait for their commit
   std::set<std::pair<JobKey, uint32_t>> losing_;    // AttemptLost is queued and not yet applied
@@ -124,8 +139,9 @@ class HostedRun {
   uint64_t jobs_done_ = 0;
   uint64_t next_seq_;
   uint64_t confirmed_seq_;
-  std::string confirmed_digest_;
   uint64_t snapshot_seq_;
+  // Records that a later snapshot takes out of the store: (event that ended it, key).
+  std::deque<std::pair<uint64_t, Subject>> ended_;
   bool held_ = false;  // told to the placer
 };
 

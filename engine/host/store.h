@@ -43,8 +43,11 @@ struct Completion {
   Status status;  // kConflict: another epoch or sequence; kUnavailable: connection lost, outcome
                   // unknown
   std::vector<std::string> data;  // blob: one element; log: the groups' bytes; end: the last
-                                  // entry's seq and digest ("0" and "" of an empty log)
+                                  // entry's seq, digest and bytes ("0", "", "": an empty log)
 };
+
+// An answer about the log has about so many bytes at most, and at least one group.
+inline constexpr size_t kMostLogBytes = size_t{4} << 20;
 
 class Store {
  public:
@@ -53,6 +56,8 @@ class Store {
   // The commit stays the caller's as well: it is needed again when its outcome is unknown.
   virtual uint64_t Submit(std::shared_ptr<const Commit> commit) = 0;
   virtual uint64_t ReadBlob(const std::string& sha256) = 0;  // kNotFound when it does not exist
+  // The groups that hold events of from..to, from the first on; not all of them when they are many
+  // (kMostLogBytes): the caller asks again for the rest.
   virtual uint64_t ReadLog(const std::string& run, uint64_t from_seq, uint64_t to_seq) = 0;
   // Where the log ends: what became of a commit whose answer was lost.
   virtual uint64_t ReadEnd(const std::string& run) = 0;

@@ -13,6 +13,7 @@ struct MemoryNetwork::Peer final : public FrameSink {
   int64_t least_us = 0, most_us = 0;
   bool blocked[2] = {false, false};
   bool jammed = false;
+  bool frozen = false;
 
   bool Send(std::string_view, const Frames& frames) override {
     const auto it = network->connections_.find(connection);
@@ -50,6 +51,7 @@ MemoryNetwork::~MemoryNetwork() = default;
 
 Transport* MemoryNetwork::StartEngine() {
   StopEngine();
+  engine_frozen_ = false;
   engine_ = std::make_unique<Engine>(this, options_);
   for (auto& [link, peer] : links_) {
     if (peer->connection == 0) Connect(link, /*tell=*/true);
@@ -129,7 +131,11 @@ void MemoryNetwork::Cut(Link link, InFlight fate, Notice notice) {
   Die(connection);
   peer.connection = 0;
   Connect(link, /*tell=*/false);
-  if (notice.peer) Follow(link, peer.protocol->Closed(now_us_));
+  if (notice.peer && !peer.frozen) Follow(link, peer.protocol->Closed(now_us_));
+}
+
+void MemoryNetwork::Freeze(Link link, bool frozen) {
+  if (const auto it = links_.find(link); it != links_.end()) it->second->frozen = frozen;
 }
 
 // A connection of its own for the link; `tell`: the protocol begins a new session on it.
@@ -201,7 +207,7 @@ bool MemoryNetwork::SendToPeer(std::string_view route, const Frames& frames) {
 
 void MemoryNetwork::Pump(Link link) {
   const auto it = links_.find(link);
-  if (it == links_.end()) return;
+  if (it == links_.end() || it->second->frozen) return;
   // A write that asks for a fresh connection has something to say on it.
   for (int tries = 0; tries < 2; ++tries) {
     const PeerNext next = it->second->protocol->Write(it->second.get(), now_us_);
@@ -236,8 +242,10 @@ bool MemoryNetwork::DeliverNext(int64_t until_us) {
   for (auto& [number, connection] : connections_) {
     const auto link = links_.find(connection->link);
     const auto is_blocked = [&](Direction d) {
-      return link != links_.end() && !connection->dead &&
-             link->second->blocked[static_cast<size_t>(d)];
+      if (d == Direction::kToEngine && engine_frozen_) return true;
+      if (link == links_.end() || connection->dead) return false;
+      return link->second->blocked[static_cast<size_t>(d)] ||
+             (d == Direction::kToPeer && link->second->frozen);
     };
     for (const Direction d : {Direction::kToEngine, Direction::kToPeer}) {
       Pipe& p = d == Direction::kToEngine ? connection->to_engine : connection->to_peer;
@@ -268,30 +276,35 @@ bool MemoryNetwork::DeliverNext(int64_t until_us) {
 int64_t MemoryNetwork::NextWake() const {
   int64_t next = INT64_MAX;
   for (const auto& [link, peer] : links_) {
-    next = std::min(next, peer->protocol->WakeUs(now_us_));
+    if (!peer->frozen) next = std::min(next, peer->protocol->WakeUs(now_us_));
   }
   const int64_t beat = std::chrono::microseconds(options_.heartbeat).count() / 4;
   return std::min(next, now_us_ + std::max<int64_t>(beat, 1000));
 }
 
-void MemoryNetwork::Advance(int64_t to_ms) {
+void MemoryNetwork::Advance(int64_t to_ms, bool to_news) {
   const int64_t to_us = to_ms * 1000;
+  const auto news = [&] { return to_news && engine_ && engine_->protocol.pending() > 0; };
+  const auto expire = [&] {
+    if (engine_ && !engine_frozen_) engine_->protocol.Expire(now_us_);
+  };
   Bury();
   PumpAll();
-  for (;;) {
+  while (!news()) {
     // A machine whose time has come already is given the time to pass: one step at least.
     const int64_t wake = std::max(NextWake(), now_us_ + 1);
     if (DeliverNext(std::min(wake, to_us))) continue;
     if (wake > to_us) break;
     now_us_ = wake;
     PumpAll();
-    if (engine_) engine_->protocol.Expire(now_us_);
+    expire();
   }
+  if (news()) return;
   now_us_ = std::max(now_us_, to_us);
   PumpAll();
   while (DeliverNext(now_us_)) {
   }
-  if (engine_) engine_->protocol.Expire(now_us_);
+  expire();
 }
 
 }  // namespace kev

@@ -61,9 +61,14 @@ class MemoryNetwork {
   void Cut(Link link, InFlight fate, Notice notice);
   void Block(Link link, Direction direction, bool blocked);  // kept back, not lost
   void Jam(Link link, bool jammed);  // the engine's sends on it find no room
+  // A process that is stopped (SIGSTOP): it reads and writes nothing while time passes.
+  void Freeze(Link link, bool frozen);
+  void FreezeEngine(bool frozen) { engine_frozen_ = frozen; }
 
-  void Advance(int64_t to_ms);
+  // With `to_news` it stops early, as soon as there is something for the host to receive.
+  void Advance(int64_t to_ms, bool to_news = false);
   int64_t now_ms() const { return now_us_ / 1000; }
+  int64_t now_us() const { return now_us_; }
   uint64_t delivered() const { return delivered_; }
 
  private:
@@ -109,6 +114,7 @@ class MemoryNetwork {
   uint64_t last_connection_ = 0;
   Link last_link_ = 0;
   uint64_t delivered_ = 0;
+  bool engine_frozen_ = false;
   std::unique_ptr<Engine> engine_;
   std::map<Link, std::unique_ptr<Peer>> links_;
   std::map<uint64_t, std::unique_ptr<Connection>> connections_;  // by number, which is the route

@@ -42,6 +42,8 @@ JobResult Compile(const Job& job, StageContext&) {
   return result;
 }
 
+JobResult Exec(const Job&, StageContext&) { return {}; }
+
 JobResult Verify(const Job&, StageContext&) {
   JobResult result;
   result.facts.Set("workloads", 3);
@@ -67,13 +69,24 @@ JobResult Profile(const Job& job, StageContext&) {
   return result;
 }
 
-JobResult Select(const Job& job, StageContext&) {
+// As a policy does, it brings its fold of the log up to date before it decides.
+JobResult Select(const Job& job, StageContext& context) {
   JobResult result;
+  std::vector<Subject> parents;
+  if (job.history_seq != 0) {
+    const Result<const RunCore*> history = context.History();
+    if (!history) {
+      result.failure = Failure{FailureClass::kInfrastructure, history.error().message};
+      return result;
+    }
+    if ((*history)->best()) parents = {(*history)->best()->candidate};
+  }
   for (const auto& [step, places] : job.places.AsMap()) {
     if (places.AsInt() <= 0) continue;
     Request request;
     request.step = step;
     request.count = static_cast<uint32_t>(places.AsInt());
+    request.parents = parents;
     result.requests.push_back(std::move(request));
   }
   return result;
@@ -87,6 +100,7 @@ StageHandler NullHandler(std::string_view stage) {
   if (stage == "verify/null") return Verify;
   if (stage == "profile/null") return Profile;
   if (stage == "select/null") return Select;
+  if (stage == "exec/null") return Exec;
   return nullptr;
 }
 

@@ -18,7 +18,8 @@ Result<std::shared_ptr<HistoryCache::Locked>> HistoryCache::At(const std::string
   // A job that was offered again may want less than the fold already has: a fold cannot go back, so
   // it begins anew.
   if (!fold->core || fold->core->last_seq() > seq) {
-    fold->core = std::make_unique<RunCore>(run, RunCore::Options{.payloads = false, .keep_ended = true});
+    fold->core = std::make_unique<RunCore>(
+        run, RunCore::Options{.payloads = false, .keep_ended = keep_ended_});
   }
   RunCore& core = *fold->core;
   while (core.last_seq() < seq) {

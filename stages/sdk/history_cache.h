@@ -24,7 +24,8 @@ class HistoryCache {
   // Groups of `run` that hold the events from..to.
   using Fetch = std::function<Result<std::vector<EventGroup>>(const std::string& run, uint64_t from,
                                                               uint64_t to)>;
-  explicit HistoryCache(Fetch fetch) : fetch_(std::move(fetch)) {}
+  explicit HistoryCache(Fetch fetch, bool keep_ended = true)
+      : fetch_(std::move(fetch)), keep_ended_(keep_ended) {}
 
   class Locked {  // the fold, and the right to read it
    public:
@@ -44,6 +45,7 @@ class HistoryCache {
     std::unique_ptr<RunCore> core;
   };
   Fetch fetch_;
+  bool keep_ended_;
   std::mutex mutex_;
   std::map<std::string, std::unique_ptr<Fold>> folds_;
 };

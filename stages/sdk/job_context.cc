@@ -13,12 +13,12 @@ namespace kev {
 namespace fs = std::filesystem;
 
 WorkerShared::WorkerShared(WorkerSession* session, const std::string& home,
-                           const std::string& program)
+                           const std::string& program, bool keep_ended)
     : session_(session),
       blobs_(home + "/cache/blobs"),
-      history_([session](const std::string& run, uint64_t from, uint64_t to) {
-        return session->FetchHistory(run, from, to);
-      }),
+      history_([session](const std::string& run, uint64_t from,
+                         uint64_t to) { return session->FetchHistory(run, from, to); },
+               keep_ended),
       cache_folder_(home + "/cache/" + program),
       scratch_root_(home + "/scratch/" + program + "-" + std::to_string(getpid())) {
   std::error_code ec;

@@ -20,7 +20,8 @@ namespace kev {
 
 class WorkerShared {
  public:
-  WorkerShared(WorkerSession* session, const std::string& home, const std::string& program);
+  WorkerShared(WorkerSession* session, const std::string& home, const std::string& program,
+               bool keep_ended);
   ~WorkerShared();
   Result<std::string> Fetch(const BlobRef& ref);
   Result<std::shared_ptr<const LoadedRun>> Run(const BlobRef& context);

@@ -115,6 +115,7 @@ int RunStage(int argc, char** argv, const StageProgram& program) {
   options.labels = arguments->labels;
   options.resources = arguments->resources;
   options.expires_in = arguments->expires_in;
+  options.on_settled = program.on_settled;
   for (const StageContract& contract : StageContracts()) {
     if (program.handler(contract.name)) options.stages.push_back(contract.name);
   }
@@ -129,7 +130,7 @@ int RunStage(int argc, char** argv, const StageProgram& program) {
       (*session)->Drain("SIGTERM");
   });
   {
-    WorkerShared shared(session->get(), arguments->home, program.program);
+    WorkerShared shared(session->get(), arguments->home, program.program, program.keep_ended);
     std::vector<std::thread> slots;
     for (uint32_t i = 0; i < arguments->slots; ++i) {
       slots.emplace_back([&] { Serve(**session, shared, program); });

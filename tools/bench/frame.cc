@@ -23,25 +23,30 @@ Step NullStep(const char* id, const char* stage, StageKind kind, std::vector<uin
   return step;
 }
 
-Plan NullPlan(const FrameOptions& options) {
+}  // namespace
+
+Plan FramePlan(uint64_t candidates, uint32_t in_flight) {
   Plan plan;
   plan.workflow = "frame";
   plan.task = "null";
   plan.target = "null";
   plan.seed = 1;
-  plan.budget.candidates = options.candidates;
-  plan.in_flight = options.in_flight;
+  plan.budget.candidates = candidates;
+  plan.in_flight = in_flight;
   plan.steps = {NullStep("propose", "propose/null", StageKind::kPropose, {}),
                 NullStep("compile", "compile/null", StageKind::kCompile, {0}),
                 NullStep("verify", "verify/null", StageKind::kVerify, {1}),
                 NullStep("profile", "profile/null", StageKind::kProfile, {2}),
                 NullStep("select", "select/null", StageKind::kSelect, {})};
   plan.steps[0].batch = 64;
+  plan.steps[4].stateful = true;  // it folds the whole log, as a policy does
   plan.steps[3].final_fidelity = true;
   plan.select = 4;
   plan.shares = {{0, Share::Kind::kFill, 0}};
   return plan;
 }
+
+namespace {
 
 double CpuSeconds(int who) {
   rusage usage{};
@@ -72,7 +77,7 @@ int FrameBenchmark(const FrameOptions& options) {
   live.cores = *cores;
   live.cores.others.insert(live.cores.others.end(), cores->kept.begin(),
                            cores->kept.end());  // nothing is timed: use all
-  const Plan plan = NullPlan(options);
+  const Plan plan = FramePlan(options.candidates, options.in_flight);
   for (const Step& step : plan.steps)
     live.processes.push_back({"null", 1, 1, {"--only", step.stage}});
   LiveRun run(std::move(live));

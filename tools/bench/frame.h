@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <string>
 
+#include "engine/core/plan.h"
+
 namespace kev {
 
 struct FrameOptions {
@@ -14,6 +16,8 @@ struct FrameOptions {
   std::string durability = "normal";
   bool json = false;
 };
+// The loop with null stages.
+Plan FramePlan(uint64_t candidates, uint32_t in_flight);
 // Real redis-server, real ZeroMQ, five null stage processes. Returns an exit code.
 int FrameBenchmark(const FrameOptions& options);
 

@@ -1,57 +1,117 @@
 // kevolve-bench: benchmarks of kevolve itself. Each prints figures; none is a test.
 #include <charconv>
 #include <cstring>
+#include <functional>
 #include <iostream>
+#include <map>
 #include <string>
 
+#include "tools/bench/engine.h"
 #include "tools/bench/frame.h"
+#include "tools/bench/growth.h"
 #include "tools/live/exit_code.h"
 
 namespace {
 
 constexpr const char* kUsage =
-    "usage: kevolve-bench frame [--candidates N] [--in-flight N] [--durability strict|normal|fast] "
-    "[--json]\n"
-    "  frame   candidates per second through all five steps with null stages, real Redis and real "
-    "ZeroMQ\n";
+    "usage: kevolve-bench BENCHMARK [options] [--json]\n"
+    "  engine   no-op jobs per second through the durable queue, and the latency of one\n"
+    "           [--durability strict|normal|fast] [--workers N] [--jobs N] [--credit N]\n"
+    "  frame    candidates per second through all five steps with null stages and records\n"
+    "           [--candidates N] [--in-flight N] [--durability strict|normal|fast]\n"
+    "  restart  from the start of an engine to its first hand-out, with jobs outstanding\n"
+    "           [--jobs N] [--durability strict|normal|fast]\n"
+    "  growth   what a candidate costs as their number grows, in time and memory\n"
+    "           [--candidates N] [--durability strict|normal|fast]\n"
+    "  death    how soon a killed and a stopped worker are noticed\n"
+    "All use real Redis, real ZeroMQ and real worker processes. With --json the last line is one\n"
+    "object.\n";
 
-bool ParseCount(const char* text, uint64_t* out) {
-  const char* end = text + std::strlen(text);
-  const auto [at, error] = std::from_chars(text, end, *out);
+bool ParseCount(const std::string& text, uint64_t* out) {
+  const char* end = text.data() + text.size();
+  const auto [at, error] = std::from_chars(text.data(), end, *out);
   return error == std::errc() && at == end && *out > 0;
+}
+
+// Options of one benchmark by name; each says whether it takes the value.
+using Options = std::map<std::string, std::function<bool(const std::string&)>>;
+
+std::function<bool(const std::string&)> Count(uint64_t* out) {
+  return [out](const std::string& text) { return ParseCount(text, out); };
+}
+std::function<bool(const std::string&)> Count(uint32_t* out) {
+  return [out](const std::string& text) {
+    uint64_t value = 0;
+    if (!ParseCount(text, &value) || value > UINT32_MAX) return false;
+    *out = static_cast<uint32_t>(value);
+    return true;
+  };
+}
+std::function<bool(const std::string&)> Class(std::string* out) {
+  return [out](const std::string& text) {
+    *out = text;
+    return text == "strict" || text == "normal" || text == "fast";
+  };
+}
+
+bool Parse(int argc, char** argv, const Options& options, bool* json) {
+  for (int i = 2; i < argc; ++i) {
+    const std::string word = argv[i];
+    if (word == "--json") {
+      *json = true;
+      continue;
+    }
+    const auto option = options.find(word);
+    if (option == options.end() || i + 1 >= argc || !option->second(argv[i + 1])) {
+      std::cerr << "kevolve-bench: cannot take '" << word
+                << (option != options.end() && i + 1 < argc ? std::string(" ") + argv[i + 1] : "")
+                << "'\n"
+                << kUsage;
+      return false;
+    }
+    ++i;
+  }
+  return true;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc >= 2 && std::strcmp(argv[1], "--help") == 0) {
+  const std::string which = argc >= 2 ? argv[1] : "";
+  if (which == "--help" || which == "-h") {
     std::cout << kUsage;
     return kev::kExitDone;
   }
-  if (argc < 2 || std::strcmp(argv[1], "frame") != 0) {
-    std::cerr << kUsage;
-    return kev::kExitBadInput;
+  if (which == "frame") {
+    kev::FrameOptions o;
+    const Options options = {{"--candidates", Count(&o.candidates)},
+                             {"--in-flight", Count(&o.in_flight)},
+                             {"--durability", Class(&o.durability)}};
+    return Parse(argc, argv, options, &o.json) ? kev::FrameBenchmark(o) : kev::kExitBadInput;
   }
-  kev::FrameOptions options;
-  for (int i = 2; i < argc; ++i) {
-    const std::string word = argv[i];
-    uint64_t count = 0;
-    if (word == "--json") {
-      options.json = true;
-    } else if (word == "--candidates" && i + 1 < argc && ParseCount(argv[i + 1], &count)) {
-      options.candidates = count;
-      ++i;
-    } else if (word == "--in-flight" && i + 1 < argc && ParseCount(argv[i + 1], &count)) {
-      options.in_flight = static_cast<uint32_t>(count);
-      ++i;
-    } else if (word == "--durability" && i + 1 < argc &&
-               (std::string(argv[i + 1]) == "strict" || std::string(argv[i + 1]) == "normal" ||
-                std::string(argv[i + 1]) == "fast")) {
-      options.durability = argv[++i];
-    } else {
-      std::cerr << "kevolve-bench: cannot take '" << word << "'\n" << kUsage;
-      return kev::kExitBadInput;
-    }
+  if (which == "engine") {
+    kev::EngineBenchOptions o;
+    const Options options = {{"--durability", Class(&o.durability)},
+                             {"--workers", Count(&o.workers)},
+                             {"--jobs", Count(&o.jobs)},
+                             {"--credit", Count(&o.credit)}};
+    return Parse(argc, argv, options, &o.json) ? kev::EngineBenchmark(o) : kev::kExitBadInput;
   }
-  return kev::FrameBenchmark(options);
+  if (which == "restart") {
+    kev::RestartBenchOptions o;
+    const Options options = {{"--durability", Class(&o.durability)}, {"--jobs", Count(&o.jobs)}};
+    return Parse(argc, argv, options, &o.json) ? kev::RestartBenchmark(o) : kev::kExitBadInput;
+  }
+  if (which == "growth") {
+    kev::GrowthOptions o;
+    const Options options = {{"--durability", Class(&o.durability)},
+                             {"--candidates", Count(&o.candidates)}};
+    return Parse(argc, argv, options, &o.json) ? kev::GrowthBenchmark(o) : kev::kExitBadInput;
+  }
+  if (which == "death") {
+    bool json = false;
+    return Parse(argc, argv, {}, &json) ? kev::DeathBenchmark(json) : kev::kExitBadInput;
+  }
+  std::cerr << kUsage;
+  return kev::kExitBadInput;
 }

@@ -67,8 +67,9 @@ uint64_t FakeStore::ReadLog(const std::string& run, uint64_t from_seq, uint64_t 
 
 uint64_t FakeStore::ReadEnd(const std::string& run) {
   const std::vector<Entry>& entries = log(run);
-  if (entries.empty()) return Answer({}, {"0", ""});
-  return Answer({}, {std::to_string(entries.back().last_seq), entries.back().digest});
+  if (entries.empty()) return Answer({}, {"0", "", ""});
+  const Entry& last = entries.back();
+  return Answer({}, {std::to_string(last.last_seq), last.digest, last.body});
 }
 
 uint64_t FakeStore::Trim(const std::string& run, uint64_t seq) {

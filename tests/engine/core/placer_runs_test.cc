@@ -114,6 +114,31 @@ TEST_CASE("a run that used little for long does not then take everything") {
   CHECK(std::abs(served[0] - served[1]) <= 1);
 }
 
+TEST_CASE("a run that comes later is not owed the time in which another was alone") {
+  Rig rig;
+  const uint32_t a = rig.placer.AddClass(Does("compile", 0));
+  const uint32_t b = rig.placer.AddClass(Does("compile", 1));
+  rig.placer.AddWorker(1, Spec({"compile"}, 1));
+  rig.Ready(a, 1000, 0, 0);
+  CHECK(rig.Placed(0) == "1000>w1");
+  int64_t now = 1'000'000;
+  for (uint32_t i = 1; i <= 20; ++i) {
+    rig.Ready(b, i, now - 10, 1);
+    rig.Ready(a, i, now - 10, 0);
+  }
+  AttemptId out = Id(1000, 0);
+  std::map<uint32_t, int> served;
+  for (int i = 0; i < 20; ++i) {
+    rig.placer.Finished(out, 10);
+    const auto placed = rig.placer.Place(now);
+    REQUIRE(placed.size() == 1);
+    out = placed[0].id;
+    ++served[out.run];
+    now += 10;
+  }
+  CHECK(std::abs(served[0] - served[1]) <= 2);
+}
+
 TEST_CASE("a run that could not be placed for long does not then take everything") {
   Rig rig;
   const uint32_t a = rig.placer.AddClass(Does("compile", 0));

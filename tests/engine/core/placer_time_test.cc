@@ -133,6 +133,9 @@ TEST_CASE("what was sent ahead is asked back for a worker that idles, the last f
   CHECK(rig.placer.NextWake() == Placer::kRetractAfterMs);
   CHECK(rig.Retracted(10) == "4>w1 3>w1");
   CHECK(rig.Retracted(11) == "");
+  rig.Ready(rig.placer.AddClass(Does("compile")), 50, 11);  // Place looks again, and finds w2 idle
+  CHECK(rig.Placed(11) == "");
+  CHECK(rig.Retracted(11) == "");
   rig.placer.Returned(Id(4), 12);
   CHECK(rig.Placed(12) == "4>w2");
   rig.placer.Taken(Id(3), 12);  // it had begun: the worker ignores the question

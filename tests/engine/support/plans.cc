@@ -8,9 +8,9 @@ namespace kev::testing {
 
 PlanBuilder& PlanBuilder::Step(const std::string& id, const std::string& uses,
                                const std::vector<std::string>& needs) {
-  static constexpr StageKind kKinds[] = {StageKind::kPropose, StageKind::kCompile,
-                                         StageKind::kVerify,  StageKind::kProfile,
-                                         StageKind::kSelect,  StageKind::kExec};
+  static constexpr StageKind kKinds[] = {
+      StageKind::kPropose, StageKind::kCompile, StageKind::kVerify,  StageKind::kProfile,
+      StageKind::kSelect,  StageKind::kExec,    StageKind::kWorkflow};
   kev::Step step;
   step.id = id;
   step.stage = uses;
@@ -19,7 +19,8 @@ PlanBuilder& PlanBuilder::Step(const std::string& id, const std::string& uses,
   }
   for (const std::string& need : needs) step.needs.push_back(plan_.Find(need).value());
   step.settings = Value::Map();
-  if (step.kind == StageKind::kSelect) plan_.select = static_cast<uint16_t>(plan_.steps.size());
+  if (step.kind == StageKind::kSelect && !plan_.select)
+    plan_.select = static_cast<uint16_t>(plan_.steps.size());
   plan_.steps.push_back(std::move(step));
   return *this;
 }
@@ -38,6 +39,26 @@ PlanBuilder& PlanBuilder::InFlightShare(const std::string& step, uint32_t amount
 
 PlanBuilder& PlanBuilder::First(const std::string& step, uint32_t amount) {
   plan_.shares.push_back({plan_.Find(step).value(), Share::Kind::kFirst, amount});
+  return *this;
+}
+
+PlanBuilder& PlanBuilder::Nest(const std::string& step, const std::string& propose,
+                               const std::string& select, Budget budget) {
+  Search search;
+  search.budget = budget;
+  search.in_flight = 2;
+  search.shares.push_back({plan_.Find(propose).value(), Share::Kind::kFill, 0});
+  search.select = plan_.Find(select).value();
+  plan_.nested.push_back(std::move(search));
+  const auto number = static_cast<uint16_t>(plan_.nested.size());
+  at(step).nested = number;
+  // The steps behind its propose step, and its select, are of this search.
+  std::vector<bool> mine(plan_.steps.size(), false);
+  mine[plan_.Find(propose).value()] = mine[plan_.Find(select).value()] = true;
+  for (size_t s = 0; s < plan_.steps.size(); ++s) {
+    for (const uint16_t need : plan_.steps[s].needs) mine[s] = mine[s] || mine[need];
+    if (mine[s]) plan_.steps[s].search = number;
+  }
   return *this;
 }
 
@@ -72,6 +93,14 @@ Program Condition(const std::string& name, Op op, Value constant) {
   p.constants = {std::move(constant)};
   p.names = {name};
   p.text = name + " ? constant";
+  return p;
+}
+
+Program IsTrue(Value constant) {
+  Program p;
+  p.code = {{Op::kConst, 0}};
+  p.constants = {std::move(constant)};
+  p.text = "constant";
   return p;
 }
 

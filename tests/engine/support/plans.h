@@ -25,6 +25,10 @@ class PlanBuilder {
   PlanBuilder& Fill(const std::string& step);
   PlanBuilder& InFlightShare(const std::string& step, uint32_t amount);
   PlanBuilder& First(const std::string& step, uint32_t amount);
+  // Makes `step` a search of its own, whose candidates come from `propose`, as `select` says; 2 in
+  // flight. Call it when all steps are there. The run's own select is the one that was added first.
+  PlanBuilder& Nest(const std::string& step, const std::string& propose, const std::string& select,
+                    Budget budget);
   PlanBuilder& Baseline(const std::string& name);
   PlanBuilder& Reference();
   Plan& plan() { return plan_; }
@@ -38,6 +42,7 @@ class PlanBuilder {
 PlanBuilder LinearPlan();
 // `name` op `constant`, e.g. ("screen.speedup", Op::kGt, 1.2).
 Program Condition(const std::string& name, Op op, Value constant);
+Program IsTrue(Value constant);  // what the constant says
 // `name` op `other`.
 Program Comparison(const std::string& name, Op op, const std::string& other);
 

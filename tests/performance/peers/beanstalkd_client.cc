@@ -10,7 +10,7 @@
 #include <algorithm>
 #include <memory>
 
-#include "client_session.h"
+#include "tests/performance/peers/client_session.h"
 
 namespace peers {
 namespace {

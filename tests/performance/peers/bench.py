@@ -215,6 +215,7 @@ def main():
         say("interrupted; everything that was started is ended")
         return 128 + (stop.args[0] if stop.args else signal.SIGINT)
     finally:
+        processes.end_descendants()  # what an interrupted installation left behind, such as a compiler
         shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -1,13 +1,13 @@
 // What the native clients of the peers share: the dialogue with the driver, and worker processes
 // that start together.
 //
-// The driver (client_dialogue.py) reads lines: "ready", then after it wrote "go": "done {…}", then
+// The driver (peer.py) reads lines: "ready", then after it wrote "go": "done {…}", then
 // after "latency SECONDS": "latency [µs, …]"; the end of its input ends the client. Threads: none;
 // each worker is a process. Errors: a message on standard error and status 1, in a worker as well;
 // the parent then ends too.
 
-#ifndef TESTS_PERFORMANCE_PEERS_CLIENT_SESSION_H_
-#define TESTS_PERFORMANCE_PEERS_CLIENT_SESSION_H_
+#ifndef KEV_TESTS_PERFORMANCE_PEERS_CLIENT_SESSION_H_
+#define KEV_TESTS_PERFORMANCE_PEERS_CLIENT_SESSION_H_
 
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -231,4 +231,4 @@ inline int Argument(int argc, char** argv, const std::string& name) {
 
 }  // namespace peers
 
-#endif  // TESTS_PERFORMANCE_PEERS_CLIENT_SESSION_H_
+#endif  // KEV_TESTS_PERFORMANCE_PEERS_CLIENT_SESSION_H_

@@ -6,7 +6,7 @@
 // WORK_COMPLETE with the result: gearmand keeps no results. Packets are those of the binary
 // protocol (PROTOCOL of gearmand).
 
-#include "client_session.h"
+#include "tests/performance/peers/client_session.h"
 
 namespace peers {
 namespace {

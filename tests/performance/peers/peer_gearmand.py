@@ -1,4 +1,4 @@
-"""gearmand: a native, pipelined client and foreground jobs, kept in memory; a result goes to the client, not to a store.
+"""gearmand: a native, pipelined client and foreground jobs, kept in memory; a result goes to the client, no store.
 
 Its persistent queues hold background jobs only, whose results are thrown away: they cannot do this job.
 """

@@ -44,7 +44,7 @@ class HyperQueue(Peer):
         )
 
     def settings(self, system):
-        return [Setting(f"1 worker, {n} cores", 1, {"cores": n}) for n in (2, 4, 8, 16)]
+        return [Setting(f"1 worker, {n} cores", 1, {"cores": n}) for n in (2, 8, 16, 32)]
 
     def measure(self, system, setting, jobs, latency_s, folder, traced=False):
         log = os.path.join(folder, "strace")

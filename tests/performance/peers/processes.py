@@ -149,10 +149,10 @@ class Processes:
                     p.kill()
                     p.wait()
         self._started.clear()
-        _end_orphans()
+        end_descendants()
 
 
-def _end_orphans(grace_s=2.0):
+def end_descendants(grace_s=2.0):
     """Ends what is left below this process: first by itself, then asked to, then by force."""
     begin = time.monotonic()
     asked = False

@@ -88,7 +88,7 @@ class Software:
         program = os.path.join(self.cache, f"{source}-{digest}")
         if not os.path.exists(program):
             say(f"compiling {source}.cc …")
-            built = _run(["g++", "-std=c++20", "-O2", "-Wall", "-Wextra", "-o", program + ".new", parts[0]])
+            built = _run(["g++", "-std=c++20", "-O2", "-Wall", "-Wextra", "-I", ROOT, "-o", program + ".new", parts[0]])
             if built.returncode != 0:
                 raise Failed(f"g++ refuses {source}.cc: {_last_line(built)}")
             os.rename(program + ".new", program)

@@ -1,0 +1,136 @@
+#include "tools/live/run_log.h"
+
+#include <filesystem>
+#include <utility>
+
+#include "queue/codec.h"
+
+namespace kev {
+namespace {
+
+// Folds one entry and compares what it gave with what is written beside it.
+Status FoldEntry(const LogEntry& entry, RunCore* core) {
+  auto group = DecodeGroup(entry.body, entry.digest);
+  if (!group) return group.error();
+  if (group->first_seq != core->last_seq() + 1 || group->last_seq() != entry.last_seq) {
+    return Error{Code::kCorrupt, "the log of run " + core->run() + " has a gap: event " +
+                                     std::to_string(core->last_seq() + 1) + " is missing"};
+  }
+  if (RunCore::DigestCommands(core->Apply(*group)) != group->digest) {
+    return Error{Code::kCorrupt,
+                 "event " + std::to_string(entry.last_seq) + " of run " + core->run() +
+                     " gives other commands now than when it was committed: another version of "
+                     "kevolve wrote it, or the log was changed"};
+  }
+  return {};
+}
+
+}  // namespace
+
+Status ForEachEntry(const std::string& run, const std::string& path, RedisStore& store,
+                    const std::function<Status(LogEntry)>& each) {
+  uint64_t last = 0;
+  const auto once = [&](LogEntry entry) {
+    if (entry.last_seq <= last) return Status();
+    last = entry.last_seq;
+    return each(std::move(entry));
+  };
+  std::error_code ignored;
+  // A live engine may move entries from the store to the file between the two looks.
+  for (int look = 0; look < 3; ++look) {
+    if (std::filesystem::exists(path, ignored)) {
+      auto file = LogFile::Read(path);
+      if (!file) return file.error();
+      if (Status s = (*file)->ForEach(last + 1, UINT64_MAX, once); !s.ok()) return s;
+    }
+    const auto first = store.FirstSeq(run);
+    if (!first) return first.error();
+    if (*first <= last + 1) break;
+  }
+  return store.ForEachEntry(run, last + 1, once);
+}
+
+RunLog::RunLog(std::string run, std::string path) : run_(std::move(run)), path_(std::move(path)) {}
+
+Result<std::unique_ptr<RunCore>> RunLog::Load(RedisStore& store, RunCore::Options options) {
+  std::unique_ptr<RunCore> core;
+  if (!options.keep_ended) {
+    auto snapshot = store.Snapshot(run_);
+    if (!snapshot) return snapshot.error();
+    if (snapshot->seq != 0) {
+      // Another version's snapshot is no error: the log says all of it.
+      auto restored = RunCore::FromSnapshot(snapshot->state, options);
+      if (restored && (*restored)->last_seq() == snapshot->seq && (*restored)->run() == run_)
+        core = std::move(*restored);
+    }
+  }
+  const auto fold = [&](LogEntry entry) { return FoldEntry(entry, core.get()); };
+  Status s;
+  if (core) {
+    s = store.ForEachEntry(run_, core->last_seq() + 1, fold);
+  } else {
+    core = std::make_unique<RunCore>(run_, options);
+    s = ForEachEntry(run_, path_, store, fold);
+  }
+  if (!s.ok()) return s.error();
+  core->TakeChanged();
+  return core;
+}
+
+Status RunLog::Follow(RedisStore& store, HostedRun* run, std::function<void(uint64_t)> trim) {
+  trim_ = std::move(trim);
+  Value header;
+  header.Set("run", run_);
+  header.Set("format", "kevrun");
+  header.Set("decision_version", kDecisionVersion);
+  auto file = LogFile::Open(path_, header);
+  if (!file) return file.error();
+  file_ = std::move(*file);
+  // What was confirmed and had not reached the file when the last engine ended.
+  const Status s = store.ForEachEntry(run_, 1, [&](LogEntry entry) {
+    return entry.last_seq > file_->last_seq() ? file_->Append(entry) : Status();
+  });
+  if (!s.ok()) return s;
+  auto first = store.FirstSeq(run_);
+  if (!first) return first.error();
+  trimmed_to_ = *first == 0 ? 0 : *first - 1;
+  auto before = std::move(run->on_committed);
+  run->on_committed = [this, before](const EventGroup& events, const Commit& commit) {
+    Committed(commit);
+    if (before) before(events, commit);
+  };
+  return {};
+}
+
+void RunLog::Committed(const Commit& commit) {
+  if (failed_ || commit.last_seq <= file_->last_seq()) return;
+  Status s = file_->Append({commit.last_seq, commit.body, commit.digest, commit.what});
+  if (s.ok() && !commit.snapshot.empty()) {
+    s = file_->Sync();
+    // The entry of the snapshot itself stays: an empty stream would not say where the log ends.
+    if (s.ok() && commit.expected_seq > 0) {
+      trim_(commit.expected_seq);
+      trimmed_to_ = commit.expected_seq;
+    }
+  }
+  if (!s.ok()) failed_ = s.error();
+}
+
+std::optional<std::vector<std::string>> RunLog::Trimmed(uint64_t from, uint64_t to) {
+  if (!file_ || from > trimmed_to_) return std::nullopt;
+  std::vector<std::string> bodies;
+  size_t bytes = 0;
+  const Error enough{Code::kExists, "enough"};
+  const Status s = file_->ForEach(from, to, [&](LogEntry entry) {
+    bytes += entry.body.size();
+    bodies.push_back(std::move(entry.body));
+    return bytes < kMostLogBytes ? Status() : Status(enough);
+  });
+  if (!s.ok() && s.error().code != enough.code) {
+    failed_ = s.error();
+    return std::nullopt;
+  }
+  return bodies;
+}
+
+}  // namespace kev
