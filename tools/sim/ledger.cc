@@ -108,7 +108,8 @@ void Ledger::Follow(Run& run, const std::string& name, const Commit& commit, uin
       JobState& job = run.jobs[late->key];
       if (job.open && job.current == late->attempt) job.open = false;
     } else if (const auto* signal = std::get_if<Signal>(&event)) {
-      if (signal->data.Has("order")) run.orders[signal->data["order"].AsInt()] = commit.last_seq;
+      if (signal->data.Has("order"))
+        run.orders.emplace(signal->data["order"].AsInt(), commit.last_seq);
     } else if (std::holds_alternative<CandidatesGiven>(event)) {
       ++run.given;
     }

@@ -78,6 +78,7 @@ void Witness::Hear(const Inbound& inbound) {
     const auto at = where_.find(name);
     if (at == where_.end() || at->second != session) return;
     Drop(name);
+    done_.insert(name);
     answering_.insert({name, session});
   } else if (const auto* returned = std::get_if<Returned>(&inbound.message)) {
     const AttemptName name = NameOf(*returned);
@@ -268,7 +269,7 @@ void Witness::Check(SessionId session, const Welcome& welcome) {
     if (attempt != nullptr) attempt->holders.insert(it->second.hello.worker);
     if (attempt == nullptr)
       Violate("lets " + it->second.hello.worker + " keep " + Named(name) + ", which is in no log");
-    else if (attempt->reported_seq == 0)
+    else if (attempt->reported_seq == 0 && !done_.contains(name))
       Take(name, session);
   }
 }
