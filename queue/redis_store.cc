@@ -118,7 +118,7 @@ class Pipelined final : public RedisStore {
     bool done = false;
     bool again = false;  // the server had forgotten the script
   };
-  enum class Role { kPutBlob, kForget, kCommit, kRead, kScript };
+  enum class Role { kPutBlob, kForget, kCommit, kRead, kEpoch, kScript };
   struct Expected {
     Role role;
     uint64_t ticket;
@@ -259,6 +259,10 @@ void Pipelined::IssueRead(Operation& op) {
     connection_.Append({"XRANGE", key, from, to, "COUNT", page});
   }
   expected_.push_back({Role::kRead, op.completion.ticket, {}});
+  if (op.kind != Operation::Kind::kEnd) return;
+  const std::string epoch = Key(op.run, "epoch");
+  connection_.Append({"GET", epoch});
+  expected_.push_back({Role::kEpoch, op.completion.ticket, {}});
 }
 
 std::vector<Completion> Pipelined::Poll() {
@@ -302,6 +306,12 @@ void Pipelined::Absorb(RedisReply reply) {
     return;
   }
   if (expected.role == Role::kRead) return AbsorbRead(op, reply);
+  if (expected.role == Role::kEpoch) {
+    if (error) op.completion.status = ErrorOf(reply);
+    op.completion.data.push_back(reply.text.empty() ? "0" : reply.text);
+    op.done = true;
+    return;
+  }
   if (error && reply.text.starts_with("NOSCRIPT")) {
     stalled_ = true;
     op.again = true;
@@ -313,7 +323,7 @@ void Pipelined::Absorb(RedisReply reply) {
 }
 
 void Pipelined::AbsorbRead(Operation& op, RedisReply& reply) {
-  op.done = true;
+  op.done = op.kind != Operation::Kind::kEnd;  // else its epoch follows
   if (reply.kind == RedisReply::Kind::kError) {
     op.completion.status = ErrorOf(reply);
     return;

@@ -81,6 +81,8 @@ void Host::RegisterClasses(HostedRun& run) {
 void Host::PostRestart(HostedRun& run, uint32_t decision_version) {
   run.Post(EpochBegun{run.options().epoch, decision_version});
   if (run.core().phase() == Phase::kEnded) return;
+  for (const StartAttempt& open : run.core().OpenAttempts())
+    run.unknown_.insert({open.key, open.attempt});
   run.grace_until_ms_ = clock_->NowMs() + run.options().restart_grace_ms;
   if (run.options().restart_grace_ms == 0) EndGrace(run);
 }
@@ -90,8 +92,6 @@ void Host::EndGrace(HostedRun& run) {
   run.grace_until_ms_.reset();
   OpenAttemptsLost lost;
   lost.detail = "the engine was restarted";
-  lost.kept.assign(run.adopted_.begin(), run.adopted_.end());
-  run.adopted_.clear();
   run.losing_all_ = true;
   run.Post(std::move(lost));
 }
@@ -154,8 +154,7 @@ bool Host::Receive() {
         HostedRun* run = Find(progress->run);
         if (on_progress && run != nullptr) on_progress(*run, *progress);
       } else if (auto* returned = std::get_if<Returned>(&inbound.message)) {
-        const AttemptId id = id_of(*returned);
-        if (owned(id)) placer_.Returned(id, now);
+        On(session, *returned);
       } else if (auto* credit = std::get_if<CreditGranted>(&inbound.message)) {
         placer_.SetCredit(session, credit->limit);
       } else if (auto* hello = std::get_if<Hello>(&inbound.message)) {
@@ -205,7 +204,8 @@ void Host::On(SessionId session, Hello& hello) {
     HostedRun* run = Find(item.run);
     if (run == nullptr) continue;
     welcome.epoch = run->options().epoch;
-    if (Adopt(*run, session, {run->number(), item.key, item.attempt})) welcome.keep.push_back(item);
+    if (Adopt(*run, session, hello, {run->number(), item.key, item.attempt}))
+      welcome.keep.push_back(item);
   }
   if (welcome.epoch == 0 && !runs_.empty()) welcome.epoch = runs_.begin()->second->options().epoch;
   if (on_worker) on_worker(hello, true, "");
@@ -215,19 +215,41 @@ void Host::On(SessionId session, Hello& hello) {
 
 // A worker came back with this attempt. It keeps it if it is still current: after a restart, when
 // nobody knows where it is; or when its own older session has it.
-bool Host::Adopt(HostedRun& run, SessionId session, const AttemptId& id) {
-  if (run.core().HasReported(id.key, id.attempt)) return true;  // only its ACK was lost
+bool Host::Adopt(HostedRun& run, SessionId session, const Hello& hello, const AttemptId& id) {
+  const std::pair<JobKey, uint32_t> attempt{id.key, id.attempt};
+  // Only its ACK was lost, or is on its way.
+  if (run.core().HasReported(id.key, id.attempt) || run.reported_.contains(attempt)) return true;
   if (run.core().OpenAttempt(id.key) != id.attempt) return false;
   const int64_t now = clock_->NowMs();
-  if (run.grace_until_ms_) {
-    if (!run.adopted_.insert({id.key, id.attempt}).second) return false;  // another has it
-    if (!placer_.Ready({id, run.classes_.at(id.key.step), 0, false}, now)) return false;
-  } else {
-    const std::optional<WorkerId> before = placer_.WorkerOf(id);
-    if (!before) return false;  // it is waiting to be given out anew
+  if (const std::optional<WorkerId> before = placer_.WorkerOf(id)) {
+    const auto older = sessions_.find(*before);
+    if (older == sessions_.end() || older->second.worker != hello.worker) return false;
     placer_.Returned(id, now);
+    return placer_.Adopt(session, id, now);
   }
+  // Else it is waiting to be given out anew.
+  if (!run.grace_until_ms_ || !run.unknown_.contains(attempt)) return false;
+  if (!placer_.Ready({id, run.classes_.at(id.key.step), 0, false}, now)) return false;
+  run.unknown_.erase(attempt);
   return placer_.Adopt(session, id, now);
+}
+
+// What came back with its worker after a restart has no payload here: it is offered under the next
+// number.
+void Host::On(SessionId session, const Returned& returned) {
+  HostedRun* run = Find(returned.run);
+  if (run == nullptr) return;
+  const AttemptId id{run->number(), returned.key, returned.attempt};
+  if (placer_.WorkerOf(id) != session) return;
+  const bool open = run->core().OpenAttempt(id.key) == id.attempt;
+  if (!open || payloads_.contains(id)) return placer_.Returned(id, clock_->NowMs());
+  placer_.Finished(id, -1);
+  run->losing_.insert({id.key, id.attempt});
+  const auto hello = sessions_.find(session);
+  run->Post(
+      AttemptLost{id.key, id.attempt, AttemptLost::Reason::kDrained, false, false,
+                  (hello == sessions_.end() ? std::string("a worker") : hello->second.worker) +
+                      " handed it back unbegun"});
 }
 
 void Host::On(SessionId session, const HistoryWanted& wanted) {
@@ -330,11 +352,12 @@ void Host::Lose(SessionId session, const SessionLost& lost) {
     if (owner == runs_.end()) continue;
     HostedRun& run = *owner->second;
     const std::pair<JobKey, uint32_t> attempt{out.id.key, out.id.attempt};
-    run.adopted_.erase(attempt);
     if (run.core().OpenAttempt(out.id.key) != out.id.attempt || run.reported_.contains(attempt))
       continue;
-    payloads_.erase(out.id);
-    if (run.in_grace()) continue;  // the end of the grace will say so
+    if (payloads_.erase(out.id) == 0 && run.in_grace()) {
+      run.unknown_.insert(attempt);  // it was from before the restart: the end of the grace counts
+      continue;
+    }
     const auto reason =
         lost.orderly ? AttemptLost::Reason::kDrained : AttemptLost::Reason::kWorkerDied;
     run.losing_.insert(attempt);
@@ -400,10 +423,15 @@ void Host::AnswerReader(Reader reader, Completion done) {
     const auto it = runs_.find(reader.end_of);
     if (it != runs_.end()) {
       HostedRun& run = *it->second;
-      uint64_t seq = 0;
-      if (done.status.ok() && done.data.size() == 3) {
-        std::from_chars(done.data[0].data(), done.data[0].data() + done.data[0].size(), seq);
-        auto confirmed = run.Reconcile(store_, seq, done.data[2], clock_->NowMs());
+      if (done.status.ok() && done.data.size() == 4) {
+        const auto number = [](const std::string& text) {
+          uint64_t n = 0;
+          std::from_chars(text.data(), text.data() + text.size(), n);
+          return n;
+        };
+        const HostedRun::LogEnd end{number(done.data[0]), std::move(done.data[2]),
+                                    number(done.data[3])};
+        auto confirmed = run.Reconcile(store_, end, clock_->NowMs());
         for (const HostedRun::InCommit& in : run.committing_) commits_[in.ticket] = &run;
         Confirmed(run, std::move(confirmed));
       } else {

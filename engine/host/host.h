@@ -102,6 +102,7 @@ class Host {
   bool Receive();
   void On(SessionId session, Hello& hello);
   void On(SessionId session, ResultMessage& message);
+  void On(SessionId session, const Returned& returned);
   void On(SessionId session, const HistoryWanted& wanted);
   void AnswerTo(HostedRun& run, SessionId session, const AttemptId& id);
   void Lose(SessionId session, const SessionLost& lost);
@@ -116,7 +117,7 @@ class Host {
   bool PlaceAndSend();
   void Expire();
   void EndGrace(HostedRun& run);
-  bool Adopt(HostedRun& run, SessionId session, const AttemptId& id);
+  bool Adopt(HostedRun& run, SessionId session, const Hello& hello, const AttemptId& id);
 
   Transport* transport_;
   Store* store_;

@@ -53,6 +53,19 @@ HostedRun::InCommit HostedRun::FormGroup(int64_t now_ms) {
   group.run_time_ms = RunTimeMs(now_ms);
   while (!pending_.empty() && group.events.size() < options_.group_most) {
     PendingEvent& pending = pending_.front();
+    if (auto* lost = std::get_if<OpenAttemptsLost>(&pending.event)) {
+      // It names what is kept of all that is open: nothing may begin between this and its fold.
+      const bool first = std::all_of(group.events.begin(), group.events.end(), [](const Event& e) {
+        return std::holds_alternative<EpochBegun>(e);
+      });
+      if (!first) break;
+      lost->kept.clear();
+      for (const StartAttempt& open : core_->OpenAttempts()) {
+        if (!unknown_.contains({open.key, open.attempt}))
+          lost->kept.emplace_back(open.key, open.attempt);
+      }
+      unknown_.clear();
+    }
     if (pending.ack) in.acks.push_back(std::move(*pending.ack));
     if (pending.done) in.done.push_back(std::move(pending.done));
     for (auto& blob : pending.blobs) {
@@ -171,9 +184,10 @@ std::vector<HostedRun::InCommit> HostedRun::Confirm(uint64_t ticket, int64_t now
   return confirmed;
 }
 
-std::vector<HostedRun::InCommit> HostedRun::Reconcile(Store* store, uint64_t seq,
-                                                      const std::string& body, int64_t now_ms) {
+std::vector<HostedRun::InCommit> HostedRun::Reconcile(Store* store, const LogEnd& end,
+                                                      int64_t now_ms) {
   std::vector<InCommit> confirmed;
+  const uint64_t seq = end.seq;
   if (broken_) return confirmed;
   std::erase_if(committing_, [](const InCommit& in) { return in.rewritten; });
   const auto foreign = [&](const std::string& what) {
@@ -183,12 +197,17 @@ std::vector<HostedRun::InCommit> HostedRun::Reconcile(Store* store, uint64_t seq
     // that was not acknowledged is sent again to the engine that has the run.
     return std::vector<InCommit>();
   };
+  // Entries were read before the epoch: while it is ours, they are.
+  if (end.epoch != 0 && end.epoch != options_.epoch) {
+    return foreign(", and its epoch is " + std::to_string(end.epoch) + ", not " +
+                   std::to_string(options_.epoch) + ": another engine has taken the run over");
+  }
   // What the store has of the commits whose outcome was unknown.
   while (!committing_.empty() && committing_.front().commit->last_seq <= seq) {
     InCommit in = std::move(committing_.front());
     committing_.pop_front();
     // Digests are of commands: groups without any have the same one.
-    if (in.commit->last_seq == seq && in.commit->body != body)
+    if (in.commit->last_seq == seq && in.commit->body != end.body)
       return foreign(" in an entry that this engine did not write: another one has the run");
     Retain(in, now_ms);
     confirmed.push_back(std::move(in));

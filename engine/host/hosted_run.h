@@ -107,10 +107,13 @@ class HostedRun {
   void TakeSnapshot(uint64_t seq, const std::vector<Subject>& changed, Commit* request);
   // Gives the commits that are confirmed now, in order.
   std::vector<InCommit> Confirm(uint64_t ticket, int64_t now_ms);
-  // The store is back and its log ends at `seq`, in an entry with this body.
-  // Gives what turns out to be confirmed; submits the rest again.
-  std::vector<InCommit> Reconcile(Store* store, uint64_t seq, const std::string& body,
-                                  int64_t now_ms);
+  // The store is back. Gives what turns out to be confirmed; submits the rest again.
+  struct LogEnd {
+    uint64_t seq = 0;
+    std::string body;    // of the last entry
+    uint64_t epoch = 0;  // of the run, read after them; 0: not known
+  };
+  std::vector<InCommit> Reconcile(Store* store, const LogEnd& end, int64_t now_ms);
   void Retain(const InCommit& commit, int64_t now_ms);
 
   HostedRunOptions options_;
@@ -126,11 +129,13 @@ class HostedRun {
   std::unordered_set<std::string> stored_blobs_;    // known to be in the store
   std::set<std::pair<JobKey, uint32_t>> reported_;  // results that wait for their commit
   std::set<std::pair<JobKey, uint32_t>> losing_;    // AttemptLost is queued and not yet applied
+  // After a restart: what was open then, and nobody knows where it is. What is started in the grace
+  // is not among them.
+  std::set<std::pair<JobKey, uint32_t>> unknown_;
   bool losing_all_ = false;        // OpenAttemptsLost is queued and not yet applied
   std::vector<uint32_t> classes_;  // by step: the placer's number
   std::optional<Error> broken_;
   std::optional<int64_t> grace_until_ms_;
-  std::set<std::pair<JobKey, uint32_t>> adopted_;  // in the grace: what workers came back with
   uint64_t jobs_done_ = 0;
   uint64_t next_seq_;
   uint64_t confirmed_seq_;

@@ -43,7 +43,8 @@ struct Completion {
   Status status;  // kConflict: another epoch or sequence; kUnavailable: connection lost, outcome
                   // unknown
   std::vector<std::string> data;  // blob: one element; log: the groups' bytes; end: the last
-                                  // entry's seq, digest and bytes ("0", "", "": an empty log)
+                                  // entry's seq, digest and bytes ("0", "", "": an empty
+                                  // log), and the run's epoch, read after them ("0": not known)
 };
 
 // An answer about the log has about so many bytes at most, and at least one group.

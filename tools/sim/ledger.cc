@@ -108,7 +108,8 @@ void Ledger::Follow(Run& run, const std::string& name, const Commit& commit, uin
       JobState& job = run.jobs[late->key];
       if (job.open && job.current == late->attempt) job.open = false;
     } else if (const auto* signal = std::get_if<Signal>(&event)) {
-      if (signal->data.Has("order")) run.orders[signal->data["order"].AsInt()] = commit.last_seq;
+      if (signal->data.Has("order"))
+        run.orders.emplace(signal->data["order"].AsInt(), commit.last_seq);
     } else if (std::holds_alternative<CandidatesGiven>(event)) {
       ++run.given;
     }
@@ -143,6 +144,10 @@ void Ledger::Report(Run& run, const std::string& name, const JobReported& event,
   if (!mark.empty() && mark != MarkOf(attempt.fingerprint)) {
     story_->Violate("the log has the result of another job for " +
                     Named(name, event.key, event.attempt));
+  }
+  if (!again && !attempt.holders.contains(event.worker)) {
+    story_->Violate("the log has a result of " + Named(name, event.key, event.attempt) + " by " +
+                    event.worker + ", which never had it");
   }
   JobState& job = run.jobs[event.key];
   if (!job.open || job.current != event.attempt) return;
@@ -183,7 +188,10 @@ void Ledger::Commands(Run& run, const std::string& name, uint64_t seq,
       fresh.fingerprint = FingerprintOf(start->payload);
       Attempt& attempt = run.attempts[{start->key, start->attempt}];
       // Of a tail that was lost and is written again, the memory who has it is kept.
-      if (attempt.fingerprint == fresh.fingerprint) fresh.given_by = attempt.given_by;
+      if (attempt.fingerprint == fresh.fingerprint) {
+        fresh.given_by = attempt.given_by;
+        fresh.holders = attempt.holders;
+      }
       attempt = fresh;
     } else if (const auto* cancel = std::get_if<CancelAttempt>(&command)) {
       over(cancel->key, cancel->attempt);
@@ -207,6 +215,7 @@ void Ledger::Rewound(const std::string& name,
     const auto now = run.attempts.find(id);
     if (now != run.attempts.end()) {
       now->second.given_by = attempt.given_by;
+      now->second.holders = std::move(attempt.holders);
       continue;
     }
     attempt.ghost = true;

@@ -44,7 +44,8 @@ class Ledger {
     bool solitary = false;
     bool ghost = false;  // stood in a tail that the store has lost
     uint64_t fingerprint = 0;
-    uint64_t given_by = 0;  // the engine that sent it to a worker
+    uint64_t given_by = 0;               // the engine that sent it to a worker
+    std::set<std::string> holders = {};  // the workers that were given it, or kept it
   };
 
   // `records_each`: the records of each so many-th entry are compared.

@@ -92,7 +92,7 @@ void PeerTap::Forge(FrameSink* sink) {
   if (victim_) batch.Add(victim_->run, victim_->key, victim_->attempt);
   JobResult result;
   result.verdict = Verdict::kWrong;
-  result.message = "forged job:";
+  result.message = "forged";
   std::string packed;
   Encode(result, &packed);
   const uint64_t kind = random_.Below(7);

@@ -77,11 +77,11 @@ void SimServer::Effect(Operation& op) {
       }
       break;
     case Operation::Kind::kEnd:
-      op.completion.data = {"0", "", ""};
+      op.completion.data = {"0", "", "", std::to_string(runs_[op.name].epoch)};
       if (run == runs_.end() || run->second.log.empty()) break;
       op.completion.data = {std::to_string(run->second.log.back().commit->last_seq),
                             run->second.log.back().commit->digest,
-                            run->second.log.back().commit->body};
+                            run->second.log.back().commit->body, std::to_string(run->second.epoch)};
       break;
     case Operation::Kind::kTrim:
       break;  // the simulated server keeps everything: the ledger's folds need it

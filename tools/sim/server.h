@@ -8,6 +8,7 @@
 #ifndef KEV_TOOLS_SIM_SERVER_H_
 #define KEV_TOOLS_SIM_SERVER_H_
 
+#include <algorithm>
 #include <cstdint>
 #include <deque>
 #include <map>
@@ -131,9 +132,12 @@ class SimStore final : public Store {
   // The connection is lost. Of what has not taken effect, some still will.
   void Cut();
   bool lost() const { return lost_ || !server_->alive() || life_ != server_->life_; }
-  // Up to where the engine has been told that the log goes.
+  // Up to where the engine has ever been told that the log goes. What the store loses after that is
+  // the store's fault.
   uint64_t confirmed(const std::string& run) const;
-  void Confirm(const std::string& run, uint64_t seq) { confirmed_[run] = seq; }
+  void Confirm(const std::string& run, uint64_t seq) {
+    confirmed_[run] = std::max(confirmed_[run], seq);
+  }
   int64_t NextMs() const;  // when there is something to poll
 
  private:

@@ -78,6 +78,7 @@ void Witness::Hear(const Inbound& inbound) {
     const auto at = where_.find(name);
     if (at == where_.end() || at->second != session) return;
     Drop(name);
+    done_.insert(name);
     answering_.insert({name, session});
   } else if (const auto* returned = std::get_if<Returned>(&inbound.message)) {
     const AttemptName name = NameOf(*returned);
@@ -160,6 +161,7 @@ void Witness::Check(SessionId session, const Assign& assign) {
   attempt->given_by = engine_;
   const auto it = sessions_.find(session);
   if (it != sessions_.end()) {
+    attempt->holders.insert(it->second.hello.worker);
     const Step* step = StepOf(name);
     if (step != nullptr) CheckRules(session, it->second, name, *attempt, *step);
   }
@@ -263,10 +265,11 @@ void Witness::Check(SessionId session, const Welcome& welcome) {
         Violate("lets " + it->second.hello.worker + " have " + Named(name) + ", which " +
                 other->second.hello.worker + " has");
     }
-    const Ledger::Attempt* attempt = ledger_->Find(kept.run, kept.key, kept.attempt);
+    Ledger::Attempt* attempt = ledger_->Find(kept.run, kept.key, kept.attempt);
+    if (attempt != nullptr) attempt->holders.insert(it->second.hello.worker);
     if (attempt == nullptr)
       Violate("lets " + it->second.hello.worker + " keep " + Named(name) + ", which is in no log");
-    else if (attempt->reported_seq == 0)
+    else if (attempt->reported_seq == 0 && !done_.contains(name))
       Take(name, session);
   }
 }

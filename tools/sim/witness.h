@@ -89,7 +89,8 @@ class Witness final : public Transport {
   std::map<SessionId, Session> sessions_;
   std::map<AttemptName, SessionId> where_;                 // who has it now
   std::set<AttemptName> given_;                            // sent, and not handed back since
-  std::set<std::pair<AttemptName, SessionId>> answering_;  // its owner has reported it
+  std::set<AttemptName> done_;                             // its owner has reported it
+  std::set<std::pair<AttemptName, SessionId>> answering_;  // and has no answer yet
   std::map<std::pair<std::string, uint16_t>, Rate> rates_;
   std::map<std::pair<SessionId, uint64_t>, std::pair<std::string, int64_t>> orders_;
 };

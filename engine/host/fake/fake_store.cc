@@ -67,9 +67,10 @@ uint64_t FakeStore::ReadLog(const std::string& run, uint64_t from_seq, uint64_t 
 
 uint64_t FakeStore::ReadEnd(const std::string& run) {
   const std::vector<Entry>& entries = log(run);
-  if (entries.empty()) return Answer({}, {"0", "", ""});
+  if (entries.empty()) return Answer({}, {"0", "", "", std::to_string(epoch_)});
   const Entry& last = entries.back();
-  return Answer({}, {std::to_string(last.last_seq), last.digest, last.body});
+  return Answer({},
+                {std::to_string(last.last_seq), last.digest, last.body, std::to_string(epoch_)});
 }
 
 uint64_t FakeStore::Trim(const std::string& run, uint64_t seq) {
