@@ -57,6 +57,7 @@ class Reader final : public ArchiveReader {
       return Corrupt("the index names a snapshot where there is none", snapshot_at_);
     return record->raw.substr(8);
   }
+
   std::vector<std::string> Blobs() const override {
     std::vector<std::string> names;
     for (const auto& [sha256, at] : blobs_) names.push_back(sha256);

@@ -144,10 +144,10 @@ std::string HostedRun::ExplainPipeline(const JobKey& key, uint32_t attempt) cons
 
 void HostedRun::Retain(const InCommit& in, int64_t now_ms) {
   confirmed_seq_ = in.commit->last_seq;
-  recent_.push_back(in.commit);
+  recent_.push_back({in.commit->expected_seq, in.commit->last_seq, in.commit->body});
   recent_bytes_ += in.commit->body.size();
   while (recent_bytes_ > kRecentBytes) {
-    recent_bytes_ -= recent_.front()->body.size();
+    recent_bytes_ -= recent_.front().body.size();
     recent_.pop_front();
   }
   if (options_.retain_ms == 0) return;
@@ -156,15 +156,15 @@ void HostedRun::Retain(const InCommit& in, int64_t now_ms) {
 }
 
 std::optional<std::vector<std::string>> HostedRun::Recent(uint64_t from, uint64_t to) const {
-  if (recent_.empty() || from <= recent_.front()->expected_seq || to > confirmed_seq_)
+  if (recent_.empty() || from <= recent_.front().expected_seq || to > confirmed_seq_)
     return std::nullopt;
   auto at = std::partition_point(recent_.begin(), recent_.end(),
-                                 [&](const auto& commit) { return commit->last_seq < from; });
+                                 [&](const RecentGroup& group) { return group.last_seq < from; });
   std::vector<std::string> bodies;
   size_t bytes = 0;
-  for (; at != recent_.end() && (*at)->expected_seq < to && bytes < kMostLogBytes; ++at) {
-    bodies.push_back((*at)->body);
-    bytes += (*at)->body.size();
+  for (; at != recent_.end() && at->expected_seq < to && bytes < kMostLogBytes; ++at) {
+    bodies.push_back(at->body);
+    bytes += at->body.size();
   }
   return bodies;
 }

@@ -124,7 +124,12 @@ class HostedRun {
   std::deque<InCommit> committing_;
   std::deque<Retained> retained_;
   // Confirmed lately: stateful stages ask for the newest part of the log again and again.
-  std::deque<std::shared_ptr<const Commit>> recent_;
+  struct RecentGroup {
+    uint64_t expected_seq;
+    uint64_t last_seq;
+    std::string body;
+  };
+  std::deque<RecentGroup> recent_;
   size_t recent_bytes_ = 0;
   std::unordered_set<std::string> stored_blobs_;    // known to be in the store
   std::set<std::pair<JobKey, uint32_t>> reported_;  // results that wait for their commit

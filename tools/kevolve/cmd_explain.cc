@@ -19,7 +19,9 @@ Result<Value> Ask(const ControlOptions& options) {
       Value arguments;
       arguments.Set("run", options.run);
       arguments.Set("what", options.subject);
-      return CallEngine({"", "", options.run}, "explain", std::move(arguments));
+      auto answer = CallEngine({"", "", options.run}, "explain", std::move(arguments));
+      // An engine keeps of what has ended what it still needs; the log has all of it.
+      if (!answer || !(*answer)["gone"].AsBool()) return answer;
     }
   }
   if (!stored) {

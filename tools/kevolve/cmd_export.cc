@@ -22,7 +22,7 @@ int ExportCommand(const KeepOptions& options) {
   if (run.log.empty())
     return Complain(
         {Code::kNotFound, "run " + id + " has nothing committed yet; nothing to export"});
-  const Status written = WriteArchive(options.output, run.id, run.core->about(), run.log,
+  const Status written = WriteArchive(options.output, run.id, run.core->about(), EntriesOf(run.log),
                                       [&](const std::string& sha256) { return run.Blob(sha256); });
   if (!written.ok()) return Complain(written.error());
   const bool ended = run.core->phase() == Phase::kEnded;

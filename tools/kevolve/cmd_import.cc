@@ -47,7 +47,7 @@ int ImportCommand(const KeepOptions& options) {
     }
     return Complain(error);
   }
-  Status written = WriteArchive(folder->Archive(), run.id, run.core->about(), run.log,
+  Status written = WriteArchive(folder->Archive(), run.id, run.core->about(), EntriesOf(run.log),
                                 [&](const std::string& sha256) { return run.Blob(sha256); });
   if (written.ok()) {
     const auto secret = SecretOf(*folder);  // it marks the folder's age as well

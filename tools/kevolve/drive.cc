@@ -9,6 +9,12 @@
 #include "tools/live/file_system.h"
 
 namespace kev {
+namespace {
+
+// Runs of at most so many candidates keep all of them in memory (about 3 kB each).
+constexpr uint64_t kMostKept = 50000;
+
+}  // namespace
 
 int PrepareLive(const RunOptions& options, const Plan& plan, const std::string& target_cores,
                 LiveOptions* live) {
@@ -37,6 +43,7 @@ int PrepareLive(const RunOptions& options, const Plan& plan, const std::string& 
   auto cores = SplitCores(target_cores);
   if (!cores) return Complain(cores.error());
   live->cores = std::move(*cores);
+  live->keep_ended = plan.budget.candidates != 0 && plan.budget.candidates <= kMostKept;
   live->processes = ProcessesFor(plan, live->cores.others.size());
   return kExitDone;
 }

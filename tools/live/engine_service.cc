@@ -15,8 +15,9 @@ namespace {
 namespace fs = std::filesystem;
 using std::chrono::milliseconds;
 
-constexpr int64_t kTickMs = 250;  // children, disk
-constexpr milliseconds kHeartbeat{1000};
+constexpr int64_t kTickMs = 250;             // children, disk
+constexpr uint64_t kSnapshotEvents = 50000;  // at least, between snapshots
+constexpr milliseconds kHeartbeat{900};
 constexpr int kLiveness = 4;
 // How long workers that are not ours have to come back with what they hold after a restart.
 constexpr int64_t kRestartGraceMs = kHeartbeat.count() * (kLiveness + 1);
@@ -93,6 +94,10 @@ Status EngineService::Listen() {
       StageFleet::Place{options_.folder.Endpoint(), options_.folder.Logs(), options_.cores.others},
       [this](const std::string& text) { Say(text); });
   host_ = std::make_unique<Host>(transport_.get(), store_->store(), &clock_);
+  host_->read_trimmed = [this](const std::string& id, uint64_t from, uint64_t to) {
+    const ServedRun* run = Find(id);
+    return run == nullptr ? std::nullopt : run->log->Trimmed(from, to);
+  };
   host_->on_worker = [this](const Hello& hello, bool joined, const std::string& why) {
     OnWorker(hello, joined, why);
   };
@@ -112,12 +117,10 @@ Result<ServedRun*> EngineService::Load(const RunFolder& folder) {
   auto admin = store_->Admin();
   if (!admin) return admin.error();
   if (Status s = CheckEpoch(**admin, folder, store_->address()); !s.ok()) return s.error();
-  auto log = (*store)->WholeLog(folder.id);
-  if (!log) return log.error();
-  auto core = Fold(folder.id, *log, nullptr);
+  run->log = std::make_unique<RunLog>(folder.id, folder.Log());
+  auto core = run->log->Load(**store, {.payloads = true, .keep_ended = options_.keep_ended});
   if (!core) return core.error();
   run->core = std::move(*core);
-  run->core->TakeChanged();
   auto epoch = TakeRunEpoch(**store, **admin, folder, store_->address());
   if (!epoch) return epoch.error();
   run->epoch = *epoch;
@@ -134,6 +137,7 @@ Status EngineService::Drive(ServedRun& run, const Beginning& beginning) {
   hosted.weight = run.weight;
   hosted.projections = options_.projections;
   hosted.retain_ms = RetainMs(options_.durability);
+  if (!options_.keep_ended) hosted.snapshot_events = kSnapshotEvents;
   std::error_code ignored;
   if (fs::exists(run.folder.Outside(), ignored)) hosted.restart_grace_ms = kRestartGraceMs;
   auto secret = SecretOf(run.folder);
@@ -144,6 +148,15 @@ Status EngineService::Drive(ServedRun& run, const Beginning& beginning) {
   run.hosted->on_committed = [this, &run](const EventGroup& group, const Commit&) {
     if (on_committed) on_committed(run, group);
   };
+  // The file comes before the followers: what they hear of can be read again.
+  if (!options_.keep_ended) {
+    auto store = store_->Blocking();
+    if (!store) return store.error();
+    const Status s = run.log->Follow(**store, run.hosted, [this, id = run.folder.id](uint64_t seq) {
+      store_->store()->Trim(id, seq);
+    });
+    if (!s.ok()) return s;
+  }
   for (const auto& [session, hello] : host_->sessions()) {
     if (hello.role == Role::kWorker && !fleet_->Owns(hello)) NoteOutsideWorker(run);
   }

@@ -22,6 +22,7 @@
 #include "tools/live/folder_lock.h"
 #include "tools/live/home.h"
 #include "tools/live/machine.h"
+#include "tools/live/run_log.h"
 #include "tools/live/stage_fleet.h"
 #include "tools/live/store_keeper.h"
 
@@ -39,6 +40,9 @@ struct EngineOptions {
   uint64_t keep_free_bytes = 64ull << 20;  // with less on the disk nothing new is given out
   bool projections = true;
   bool start_workers = true;
+  // Keep all of what has ended in memory, and the whole log in the store. For runs that are shown
+  // while they go on, and are not long.
+  bool keep_ended = false;
 };
 
 // What a run begins with: blobs that must be there first, then the first events. Not used by a
@@ -52,6 +56,7 @@ struct ServedRun {
   RunFolder folder;
   std::unique_ptr<FolderLock> lock;  // none when the engine's folder is the run's
   std::unique_ptr<RunCore> core;
+  std::unique_ptr<RunLog> log;
   uint64_t epoch = 0;
   double weight = 1;
   std::string submission;       // its idempotency key; "" for runs that were not submitted

@@ -127,6 +127,7 @@ Result<Value> Explain(const RunCore& core, const Live& live, const std::string& 
       if (const Candidate* c = core.candidates().Find(subject->number))
         return finish(OfSubject(core, live, *subject, *c));
       if (subject->number != 0 && subject->number <= core.candidates().size()) {
+        v.Set("gone", true);  // its record and the log have it
         v.Set("lines", Value::List{what + " has ended"});
         return finish(std::move(v));
       }

@@ -34,6 +34,7 @@ struct RunFolder {
   std::string Outside() const { return path + "/outside-workers"; }  // there: some have joined
   std::string Engine() const { return path + "/engine"; }  // which service has it; else none
   std::string Logs() const { return path + "/logs"; }
+  std::string Log() const { return path + "/log.kevrun"; }  // what has left the store
   std::string Archive() const { return path + "/run.kevrun"; }
   std::string Best() const { return path + "/best"; }
 };

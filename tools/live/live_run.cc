@@ -33,6 +33,7 @@ EngineOptions EngineOptionsOf(const LiveOptions& live) {
   engine.cores = live.cores;
   engine.keep_free_bytes = live.keep_free_bytes;
   engine.projections = live.projections;
+  engine.keep_ended = live.keep_ended;
   return engine;
 }
 

@@ -35,6 +35,7 @@ struct LiveOptions {
   uint64_t keep_free_bytes = 64ull << 20;  // with less on the disk nothing new is given out
   bool archive = true;                     // write run.kevrun at the end (the benchmark does not)
   bool projections = true;
+  bool keep_ended = false;  // all of what has ended stays in memory (EngineOptions)
 };
 
 struct LiveOutcome {

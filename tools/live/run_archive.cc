@@ -3,37 +3,56 @@
 #include <filesystem>
 
 #include "queue/codec.h"
+#include "tools/live/run_log.h"
 
 namespace kev {
 
 namespace fs = std::filesystem;
 
+namespace {
+
+Status NameBlobs(const LogEntry& entry, std::map<std::string, BlobRef>* blobs) {
+  const auto want = [&](const BlobRef& ref) {
+    if (!ref.empty()) (*blobs)[ref.sha256] = ref;
+  };
+  auto group = DecodeGroup(entry.body, entry.digest);
+  if (!group) return group.error();
+  for (const Event& event : group->events) {
+    if (const auto* submitted = std::get_if<RunSubmitted>(&event)) {
+      want(submitted->plan.context);
+      for (const Prepared& prepared : submitted->plan.prepared) want(prepared.source);
+    } else if (const auto* report = std::get_if<JobReported>(&event)) {
+      for (const auto& [name, ref] : report->result.blobs) want(ref);
+      for (const Artefact& artefact : report->result.artefacts) want(artefact.blob);
+      for (const Proposal& proposal : report->result.proposals) want(proposal.source);
+    } else if (const auto* given = std::get_if<CandidatesGiven>(&event)) {
+      for (const Proposal& proposal : given->proposals) want(proposal.source);
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
 Result<std::map<std::string, BlobRef>> BlobsNamedBy(const std::vector<LogEntry>& log) {
   std::map<std::string, BlobRef> blobs;
-  const auto want = [&](const BlobRef& ref) {
-    if (!ref.empty()) blobs[ref.sha256] = ref;
-  };
   for (const LogEntry& entry : log) {
-    auto group = DecodeGroup(entry.body, entry.digest);
-    if (!group) return group.error();
-    for (const Event& event : group->events) {
-      if (const auto* submitted = std::get_if<RunSubmitted>(&event)) {
-        want(submitted->plan.context);
-        for (const Prepared& prepared : submitted->plan.prepared) want(prepared.source);
-      } else if (const auto* report = std::get_if<JobReported>(&event)) {
-        for (const auto& [name, ref] : report->result.blobs) want(ref);
-        for (const Artefact& artefact : report->result.artefacts) want(artefact.blob);
-        for (const Proposal& proposal : report->result.proposals) want(proposal.source);
-      } else if (const auto* given = std::get_if<CandidatesGiven>(&event)) {
-        for (const Proposal& proposal : given->proposals) want(proposal.source);
-      }
-    }
+    if (Status s = NameBlobs(entry, &blobs); !s.ok()) return s.error();
   }
   return blobs;
 }
 
+EachEntry EntriesOf(const std::vector<LogEntry>& log) {
+  return [&log](const std::function<Status(LogEntry)>& each) {
+    for (const LogEntry& entry : log) {
+      if (Status s = each(entry); !s.ok()) return s;
+    }
+    return Status();
+  };
+}
+
 Status WriteArchive(const std::string& path, const std::string& run, const Value& about,
-                    const std::vector<LogEntry>& log, const ReadBlob& read_blob) {
+                    const EachEntry& each_entry, const ReadBlob& read_blob) {
   auto writer = ArchiveWriter::Create(path);
   if (!writer) return writer.error();
   Value header;
@@ -42,12 +61,14 @@ Status WriteArchive(const std::string& path, const std::string& run, const Value
   header.Set("about", about);
   header.Set("decision_version", kDecisionVersion);
   if (Status s = (*writer)->AddHeader(header); !s.ok()) return s;
-  for (const LogEntry& entry : log) {
-    if (Status s = (*writer)->AddLog(entry); !s.ok()) return s;
-  }
-  const auto blobs = BlobsNamedBy(log);
-  if (!blobs) return blobs.error();
-  for (const auto& [sha, ref] : *blobs) {
+  // One pass over a log that may be long: entries are written as they come.
+  std::map<std::string, BlobRef> blobs;
+  const Status added = each_entry([&](LogEntry entry) {
+    if (Status s = NameBlobs(entry, &blobs); !s.ok()) return s;
+    return (*writer)->AddLog(entry);
+  });
+  if (!added.ok()) return added;
+  for (const auto& [sha, ref] : blobs) {
     auto bytes = read_blob(sha);
     if (!bytes) {
       if (bytes.error().code == Code::kNotFound)
@@ -101,10 +122,17 @@ Status PutStoreAway(StoreKeeper& store, const RunFolder& folder) {
 }
 
 Status ArchiveFrom(RedisStore& store, const Closing& closing) {
-  auto log = store.WholeLog(closing.folder.id);
-  if (!log) return log.error();
-  return WriteArchive(closing.folder.Archive(), closing.folder.id, closing.about, *log,
-                      [&](const std::string& sha256) { return store.Blob(sha256); });
+  const RunFolder& folder = closing.folder;
+  const Status s = WriteArchive(
+      folder.Archive(), folder.id, closing.about,
+      [&](const std::function<Status(LogEntry)>& each) {
+        return ForEachEntry(folder.id, folder.Log(), store, each);
+      },
+      [&](const std::string& sha256) { return store.Blob(sha256); });
+  if (!s.ok()) return s;
+  std::error_code ignored;
+  fs::remove(folder.Log(), ignored);  // the archive has it
+  return s;
 }
 
 }  // namespace kev

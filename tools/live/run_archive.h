@@ -24,8 +24,11 @@ using ReadBlob = std::function<Result<std::string>(const std::string& sha256)>;
 
 // Every blob that a log names: sources, artefacts, what the attempts printed, samples.
 Result<std::map<std::string, BlobRef>> BlobsNamedBy(const std::vector<LogEntry>& log);
+// Calls its argument with every entry of a log, in order, until it fails.
+using EachEntry = std::function<Status(const std::function<Status(LogEntry)>&)>;
+EachEntry EntriesOf(const std::vector<LogEntry>& log);  // which must outlive it
 Status WriteArchive(const std::string& path, const std::string& run, const Value& about,
-                    const std::vector<LogEntry>& log, const ReadBlob& read_blob);
+                    const EachEntry& each_entry, const ReadBlob& read_blob);
 
 // What is needed to put a run away, apart from its core.
 struct Closing {

@@ -9,6 +9,7 @@
 #include "tools/live/folder_lock.h"
 #include "tools/live/home.h"
 #include "tools/live/run_epoch.h"
+#include "tools/live/run_log.h"
 
 namespace kev {
 namespace {
@@ -97,13 +98,15 @@ Result<std::unique_ptr<StoredRun>> OpenRedis(const RunFolder& folder) {
   run->where = folder.path;
   run->store_address = address;
   run->state = live ? StoredRun::State::kLive : StoredRun::State::kInterrupted;
-  auto log = run->store().WholeLog(folder.id);
-  if (!log) return log.error();
-  run->log = std::move(*log);
+  const Status s = ForEachEntry(folder.id, folder.Log(), run->store(), [&](LogEntry entry) {
+    run->log.push_back(std::move(entry));
+    return Status();
+  });
+  if (!s.ok()) return s.error();
   if (run->log.empty()) {
     auto admin = RedisAdmin::Connect(address);
     if (!admin) return admin.error();
-    if (Status s = CheckEpoch(**admin, folder, address); !s.ok()) return s.error();
+    if (Status ours = CheckEpoch(**admin, folder, address); !ours.ok()) return ours.error();
   }
   return std::unique_ptr<StoredRun>(std::move(run));
 }
