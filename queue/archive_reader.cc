@@ -58,6 +58,42 @@ class Reader final : public ArchiveReader {
     return record->raw.substr(8);
   }
 
+  std::vector<std::string> Blobs() const override {
+    std::vector<std::string> names;
+    for (const auto& [sha256, at] : blobs_) names.push_back(sha256);
+    return names;
+  }
+  Status Verify() override {
+    size_t blobs = 0;
+    for (uint64_t at = kPrefixBytes; at < size_;) {
+      if (!IsWhole(at)) {
+        if (cut_) break;
+        return Corrupt("a record is cut off", at);
+      }
+      const Result<Record> record = ReadRecord(at);
+      if (!record) return record.error();
+      if (record->type == RecordType::kFooter) {
+        if (!cut_ && record->end + kTrailerBytes != size_)
+          return Corrupt("something stands between footer and trailer", record->end);
+        break;
+      }
+      if (record->type == RecordType::kBlob) {
+        const std::string sha256 = record->raw.substr(0, 64);
+        const auto known = blobs_.find(sha256);
+        if (known == blobs_.end() || known->second != at)
+          return Corrupt("the index does not say that blob " + sha256 + " is here", at);
+        if (Sha256Hex(std::string_view(record->raw).substr(64)) != sha256)
+          return Corrupt("blob " + sha256 + " has another digest", at);
+        ++blobs;
+      }
+      at = record->end;
+    }
+    if (blobs == blobs_.size()) return {};
+    return Corrupt("the index names " + std::to_string(blobs_.size()) + " blobs, and there are " +
+                       std::to_string(blobs),
+                   size_);
+  }
+
   Status Load() {
     Result<std::string> prefix = Bytes(0, kPrefixBytes);
     if (!prefix || !prefix->starts_with(kMagic)) {

@@ -76,7 +76,7 @@ void EngineSession::FlushWithdrawals(std::deque<Inbound>* inbox) {
       ResultMessage answer{cancel.run, cancel.key, cancel.attempt, {}, {}, {}};
       answer.result.verdict = Verdict::kCancelled;
       answer.result.message = "cancelled before it began";
-      answer.packed = EncodeCanonical(ToValue(answer.result));
+      Encode(answer.result, &answer.packed);
       inbox->push_back({identity_.id, std::move(answer)});
       continue;
     }

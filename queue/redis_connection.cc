@@ -15,6 +15,38 @@ namespace {
 
 constexpr std::string_view kUnix = "unix:";
 constexpr std::string_view kTcp = "tcp://";
+constexpr std::string_view kUrl = "redis://";
+
+struct Login {
+  std::string address;  // without user and password: this one may stand in messages
+  std::string user, password;
+};
+
+// Takes redis://user:password@host:port apart; other addresses stay as they are.
+Result<Login> LoginFrom(const std::string& address) {
+  if (!address.starts_with(kUrl)) return Login{address, "", ""};
+  std::string rest = address.substr(kUrl.size());
+  Login login;
+  if (const size_t at = rest.rfind('@'); at != std::string::npos) {
+    const std::string who = rest.substr(0, at);
+    const size_t colon = who.find(':');
+    login.user = who.substr(0, colon == std::string::npos ? 0 : colon);
+    login.password = colon == std::string::npos ? who : who.substr(colon + 1);
+    rest.erase(0, at + 1);
+  }
+  if (const size_t slash = rest.find('/'); slash != std::string::npos) {
+    const std::string database = rest.substr(slash + 1);
+    if (!database.empty() && database != "0") {
+      return Error{Code::kInvalid, "redis://" + rest + ": database " + database +
+                                       " cannot be used, only database 0 can: leave '/" + database +
+                                       "' away"};
+    }
+    rest.resize(slash);
+  }
+  if (rest.empty()) return Error{Code::kInvalid, "a redis:// address needs a host"};
+  login.address = std::string(kTcp) + rest;
+  return login;
+}
 
 RedisReply Convert(const redisReply& r) {
   RedisReply out;
@@ -68,7 +100,7 @@ Result<redisContext*> Dial(const std::string& address, timeval limit) {
   }
   return Error{
       Code::kInvalid,
-      "'" + address + "' is no Redis address; write unix:/path/redis.sock or tcp://host:port"};
+      "'" + address + "' is no Redis address; write unix:/path/redis.sock or redis://host:port"};
 }
 
 }  // namespace
@@ -94,8 +126,11 @@ Error ErrorOf(const RedisReply& reply) {
   return {Code::kInternal, "Redis: " + text};
 }
 
-Result<RedisConnection> RedisConnection::Open(const std::string& address,
+Result<RedisConnection> RedisConnection::Open(const std::string& url,
                                               std::chrono::milliseconds timeout) {
+  const Result<Login> login = LoginFrom(url);
+  if (!login) return login.error();
+  const std::string& address = login->address;
   const timeval limit{static_cast<time_t>(timeout.count() / 1000),
                       static_cast<suseconds_t>(timeout.count() % 1000 * 1000)};
   Result<redisContext*> dialled = Dial(address, limit);
@@ -112,7 +147,20 @@ Result<RedisConnection> RedisConnection::Open(const std::string& address,
   fcntl(context->fd, F_SETFL, fcntl(context->fd, F_GETFL) | O_NONBLOCK);
   fcntl(context->fd, F_SETFD, FD_CLOEXEC);
   context->flags &= ~REDIS_BLOCK;
-  return RedisConnection(context, address);
+  RedisConnection connection(context, address);
+  if (!login->password.empty()) {
+    std::vector<std::string_view> words{"AUTH"};
+    if (!login->user.empty()) words.emplace_back(login->user);
+    words.emplace_back(login->password);
+    const Result<RedisReply> let_in = connection.Call(words);
+    if (!let_in) {
+      return Error{
+          let_in.error().code == Code::kUnavailable ? Code::kUnavailable : Code::kPermission,
+          "Redis at " + address +
+              " does not accept the user and password: " + let_in.error().message};
+    }
+  }
+  return connection;
 }
 
 RedisConnection::RedisConnection(redisContext* context, std::string address)

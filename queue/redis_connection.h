@@ -33,7 +33,7 @@ Error ErrorOf(const RedisReply& reply);
 
 class RedisConnection {
  public:
-  // `address`: "unix:/path" or "tcp://host:port".
+  // `address`: "unix:/path", "tcp://host:port" or "redis://[[user]:password@]host[:port]".
   static Result<RedisConnection> Open(const std::string& address,
                                       std::chrono::milliseconds timeout);
   RedisConnection(RedisConnection&&) noexcept;

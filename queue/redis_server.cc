@@ -148,6 +148,31 @@ EmbeddedRedis::EmbeddedRedis(std::string folder, std::string address, int pid)
 EmbeddedRedis::~EmbeddedRedis() { [[maybe_unused]] const Status s = Stop(); }
 
 Result<std::unique_ptr<EmbeddedRedis>> EmbeddedRedis::Start(const EmbeddedRedisOptions& options) {
+  Result<std::unique_ptr<EmbeddedRedis>> server = Launch(options);
+  if (!server) return server;
+  auto until = Clock::now() + options.start_limit;
+  for (; Clock::now() < until; Pause()) {
+    const Result<bool> ready = (*server)->Ready();
+    if (!ready) return ready.error();
+    if (*ready) return server;
+    if ((*server)->loading()) until = Clock::now() + options.start_limit;
+  }
+  const std::string& folder = (*server)->folder_;
+  return Error{Code::kUnavailable, "redis-server in " + folder + " did not answer within " +
+                                       std::to_string(options.start_limit.count()) +
+                                       " ms. Its last words:" + Tail(folder + "/redis.log", 6)};
+}
+
+Result<bool> EmbeddedRedis::Ready() {
+  if (!Alive()) return WhyItEnded(folder_);
+  Result<RedisConnection> connection = RedisConnection::Open(address_, milliseconds(1000));
+  if (!connection) return false;
+  const Result<RedisReply> pong = connection->Call({"PING"});
+  loading_ = !pong && pong.error().message.find("LOADING") != std::string::npos;
+  return pong.ok();
+}
+
+Result<std::unique_ptr<EmbeddedRedis>> EmbeddedRedis::Launch(const EmbeddedRedisOptions& options) {
   std::error_code ec;
   const std::string folder = fs::absolute(options.folder, ec).lexically_normal().string();
   const std::string socket = folder + "/redis.sock";
@@ -203,21 +228,7 @@ Result<std::unique_ptr<EmbeddedRedis>> EmbeddedRedis::Start(const EmbeddedRedisO
     return Error{Code::kInternal,
                  "cannot start " + options.program + ": " + std::strerror(child.error)};
   }
-  std::unique_ptr<EmbeddedRedis> server(new EmbeddedRedis(folder, "unix:" + socket, child.pid));
-  auto until = Clock::now() + options.start_limit;
-  for (; Clock::now() < until; Pause()) {
-    if (!server->Alive()) return WhyItEnded(folder);
-    Result<RedisConnection> connection =
-        RedisConnection::Open(server->address_, milliseconds(1000));
-    if (!connection) continue;
-    const Result<RedisReply> pong = connection->Call({"PING"});
-    if (pong) return server;
-    if (pong.error().message.find("LOADING") != std::string::npos)
-      until = Clock::now() + options.start_limit;
-  }
-  return Error{Code::kUnavailable, "redis-server in " + folder + " did not answer within " +
-                                       std::to_string(options.start_limit.count()) +
-                                       " ms. Its last words:" + Tail(folder + "/redis.log", 6)};
+  return std::unique_ptr<EmbeddedRedis>(new EmbeddedRedis(folder, "unix:" + socket, child.pid));
 }
 
 bool EmbeddedRedis::Alive() {

@@ -34,6 +34,11 @@ class EmbeddedRedis {
  public:
   // Returns when the server answers and has loaded its data.
   static Result<std::unique_ptr<EmbeddedRedis>> Start(const EmbeddedRedisOptions& options);
+  // Returns at once; Ready() says when it answers. For who cannot wait.
+  static Result<std::unique_ptr<EmbeddedRedis>> Launch(const EmbeddedRedisOptions& options);
+  // False while it starts or loads its data. Error: it has ended.
+  Result<bool> Ready();
+  bool loading() const { return loading_; }  // when Ready() was asked last
   ~EmbeddedRedis();
   EmbeddedRedis(const EmbeddedRedis&) = delete;
   EmbeddedRedis& operator=(const EmbeddedRedis&) = delete;
@@ -53,6 +58,7 @@ class EmbeddedRedis {
   std::string folder_;
   std::string address_;
   int pid_;  // 0: ended
+  bool loading_ = false;
 };
 
 }  // namespace kev

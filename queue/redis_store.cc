@@ -37,6 +37,11 @@ return 'OK'
 constexpr size_t kPage = 1000;     // log entries per XRANGE
 constexpr size_t kReadPage = 100;  // the same for ReadLog, which reads no further than it must
 constexpr size_t kKnownBlobs = 1 << 16;  // names remembered so that a blob is written once
+constexpr std::string_view kEpochScript = R"lua(
+local epoch = math.max(tonumber(redis.call('GET', KEYS[1]) or '0'), tonumber(ARGV[1])) + 1
+redis.call('SET', KEYS[1], epoch)
+return epoch
+)lua";
 
 std::string Key(const std::string& run, std::string_view rest) {
   std::string key = "kev:{";
@@ -87,7 +92,7 @@ class Pipelined final : public RedisStore {
   int Descriptor() const override { return connection_.descriptor(); }
   bool WantsWrite() const override { return connection_.wants_write(); }
 
-  Result<uint64_t> TakeEpoch(const std::string& run) override;
+  Result<uint64_t> TakeEpoch(const std::string& run, uint64_t known) override;
   Result<std::vector<LogEntry>> WholeLog(const std::string& run) override;
   Status ForEachEntry(const std::string& run, uint64_t from_seq,
                       const std::function<Status(LogEntry)>& each) override;
@@ -99,6 +104,7 @@ class Pipelined final : public RedisStore {
     Result<RedisReply> pong = connection_.Call({"PING"});
     return pong ? Status() : Status(pong.error());
   }
+  bool lost() const override { return connection_.lost(); }
 
  private:
   struct Operation {
@@ -371,7 +377,7 @@ void Pipelined::FailAll() {
 // Epochs must survive a power cut whatever the durability class is, since a repeated epoch would
 // void the fence: the server is set to fsync each write while it is taken. A server that does not
 // allow CONFIG keeps its own setting.
-Result<uint64_t> Pipelined::TakeEpoch(const std::string& run) {
+Result<uint64_t> Pipelined::TakeEpoch(const std::string& run, uint64_t known) {
   std::string before;
   const Result<RedisReply> policy = connection_.Call({"CONFIG", "GET", "appendfsync"});
   if (policy && policy->list.size() == 2 && policy->list[1].text != "always") {
@@ -379,7 +385,8 @@ Result<uint64_t> Pipelined::TakeEpoch(const std::string& run) {
     if (!connection_.Call({"CONFIG", "SET", "appendfsync", "always"})) before.clear();
   }
   const std::string key = Key(run, "epoch");
-  Result<RedisReply> epoch = connection_.Call({"INCR", key});
+  const std::string floor = std::to_string(known);
+  Result<RedisReply> epoch = connection_.Call({"EVAL", kEpochScript, "1", key, floor});
   if (epoch) {
     const Result<RedisReply> added = connection_.Call({"SADD", "kev:runs", run});
     if (!added) return added.error();
@@ -463,8 +470,9 @@ Status Pipelined::PutBlob(const BlobRef& ref, const std::string& bytes) {
 
 }  // namespace
 
-Result<std::unique_ptr<RedisStore>> RedisStore::Connect(const std::string& address) {
-  Result<RedisConnection> connection = RedisConnection::Open(address, std::chrono::seconds(10));
+Result<std::unique_ptr<RedisStore>> RedisStore::Connect(const std::string& address,
+                                                        std::chrono::milliseconds limit) {
+  Result<RedisConnection> connection = RedisConnection::Open(address, limit);
   if (!connection) return connection.error();
   auto store = std::make_unique<Pipelined>(std::move(*connection));
   if (Status s = store->LoadScript(); !s.ok()) return s.error();

@@ -8,6 +8,7 @@
 #ifndef KEV_QUEUE_REDIS_STORE_H_
 #define KEV_QUEUE_REDIS_STORE_H_
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <string>
@@ -21,10 +22,12 @@ namespace kev {
 class RedisStore : public Store {
  public:
   // `address`: "unix:/path/redis.sock" or "tcp://host:port".
-  static Result<std::unique_ptr<RedisStore>> Connect(const std::string& address);
+  static Result<std::unique_ptr<RedisStore>> Connect(
+      const std::string& address, std::chrono::milliseconds limit = std::chrono::seconds(10));
 
   // Blocking calls, for start, recovery and tools. REQUIRES: nothing submitted is outstanding.
-  virtual Result<uint64_t> TakeEpoch(const std::string& run) = 0;  // max(stored, …) + 1, durable
+  // The next epoch of the run, above the stored one and above `known`; durable.
+  virtual Result<uint64_t> TakeEpoch(const std::string& run, uint64_t known = 0) = 0;
   virtual Result<std::vector<LogEntry>> WholeLog(const std::string& run) = 0;
   // Calls `each` with the entries from `from_seq` on, in order, until it fails.
   virtual Status ForEachEntry(const std::string& run, uint64_t from_seq,
@@ -39,6 +42,7 @@ class RedisStore : public Store {
   virtual Result<std::string> Blob(const std::string& sha256) = 0;
   virtual Status PutBlob(const BlobRef& ref, const std::string& bytes) = 0;
   virtual Status Ping() = 0;
+  virtual bool lost() const = 0;  // the connection is gone, for good: connect anew
 };
 
 }  // namespace kev

@@ -64,6 +64,7 @@ PeerNext WorkerProtocol::Take(PeerMessage& message, const Frames& frames, int64_
       for (const BatchItem& item : message.batch) {
         const double took = inventory_.Settle(item.id, now_us).round_trip_us;
         if (took >= 0) prefetch_.RoundTripTook(took);
+        if (options_.keep_settled) settled_.push_back({item.id, item.number == 0});
       }
       return PeerNext::kGoOn;
     case MessageType::kCancel:

@@ -30,6 +30,7 @@ struct WorkerProtocolOptions {
   std::string engine;    // its address, for messages
   std::chrono::milliseconds engine_lost_grace{30000};
   std::optional<uint32_t> prefetch;  // empty: by job time and round trip
+  bool keep_settled = false;         // for TakeSettled
 };
 
 // Asked of the engine, again in each new session until answered.
@@ -75,6 +76,10 @@ class WorkerProtocol final : public PeerProtocol {
   // Begins nothing more, hands back what has not begun, finishes the rest, says BYE with `reason`.
   void Drain(const std::string& reason);
 
+  // What was acknowledged since the last call and whether it was committed (else it is stale), with
+  // `keep_settled`; else nothing.
+  std::vector<std::pair<InFlight, bool>> TakeSettled() { return std::exchange(settled_, {}); }
+
   size_t queued() const { return inventory_.queued(); }
   size_t running() const { return inventory_.running(); }
   size_t unacknowledged() const { return inventory_.unacknowledged(); }
@@ -108,6 +113,7 @@ class WorkerProtocol final : public PeerProtocol {
   Prefetch prefetch_;
   std::map<std::string, std::shared_ptr<BlobQuestion>> blobs_;
   std::map<std::pair<std::string, uint64_t>, std::shared_ptr<HistoryQuestion>> histories_;
+  std::vector<std::pair<InFlight, bool>> settled_;
   BatchBody batch_;
   std::vector<std::string_view> payloads_;
   uint64_t received_ = 0;  // attempts in this session

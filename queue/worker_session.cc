@@ -30,8 +30,12 @@ int64_t NowUs() {
 // within kLinger by itself, so that a stream of small results leaves in few messages.
 class Session final : public WorkerSession, private PeerProtocol {
  public:
-  Session(WorkerProtocolOptions protocol, ZmqPeerOptions peer, int wake)
-      : wake_(wake), protocol_(std::move(protocol)), peer_(std::move(peer), this) {}
+  Session(WorkerProtocolOptions protocol, ZmqPeerOptions peer, int wake,
+          std::function<void(const SettledAttempt&)> on_settled)
+      : wake_(wake),
+        on_settled_(std::move(on_settled)),
+        protocol_(std::move(protocol)),
+        peer_(std::move(peer), this) {}
   ~Session() override {
     {
       std::lock_guard lock(mutex_);
@@ -84,6 +88,7 @@ class Session final : public WorkerSession, private PeerProtocol {
   void KillLeftOver();
 
   const int wake_;  // eventfd
+  const std::function<void(const SettledAttempt&)> on_settled_;
 
   mutable std::mutex mutex_;
   std::condition_variable jobs_;
@@ -233,7 +238,7 @@ PeerNext Session::Refused(Error why) {
 // Decoding is outside the lock: slot threads go on meanwhile.
 PeerNext Session::Read(const Frames& frames, int64_t now_us) {
   Result<PeerMessage> message = DecodePeerMessage(frames);
-  std::lock_guard lock(mutex_);
+  std::unique_lock lock(mutex_);
   const size_t before = protocol_.queued();
   const PeerNext next = protocol_.Apply(std::move(message), frames, now_us);
   const size_t added = protocol_.queued() > before ? protocol_.queued() - before : 0;
@@ -242,6 +247,12 @@ PeerNext Session::Read(const Frames& frames, int64_t now_us) {
     news_ = protocol_.news();
     jobs_.notify_all();
     answers_.notify_all();
+  }
+  if (on_settled_) {
+    const std::vector<std::pair<InFlight, bool>> settled = protocol_.TakeSettled();
+    lock.unlock();
+    for (const auto& [id, committed] : settled)
+      on_settled_({id.run, id.key, id.attempt, committed});
   }
   return next;
 }
@@ -325,9 +336,11 @@ Result<std::unique_ptr<WorkerSession>> WorkerSession::Open(const WorkerSessionOp
   protocol.engine = common->zmq.endpoints.front();
   protocol.engine_lost_grace = options.engine_lost_grace;
   protocol.prefetch = options.prefetch;
+  protocol.keep_settled = options.on_settled != nullptr;
   const int wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   if (wake < 0) return Error{Code::kInternal, std::string("eventfd: ") + std::strerror(errno)};
-  auto session = std::make_unique<Session>(std::move(protocol), std::move(common->zmq), wake);
+  auto session = std::make_unique<Session>(std::move(protocol), std::move(common->zmq), wake,
+                                           options.on_settled);
   if (Status s = session->Start(); !s.ok()) return s.error();
   return std::unique_ptr<WorkerSession>(std::move(session));
 }

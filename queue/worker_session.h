@@ -10,6 +10,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -21,6 +22,14 @@
 #include "engine/core/result.h"
 
 namespace kev {
+
+// An attempt whose result the engine has answered.
+struct SettledAttempt {
+  std::string run;
+  JobKey key;
+  uint32_t attempt = 0;
+  bool committed = false;  // else stale: the result did not count
+};
 
 struct WorkerSessionOptions {
   std::string endpoint;     // empty: those of the access file, in turn
@@ -34,6 +43,9 @@ struct WorkerSessionOptions {
   std::chrono::milliseconds expires_in{0};    // until its allocation ends; 0: it does not
   // Attempts taken beyond `slots`, at most 256; empty: by job time and round trip.
   std::optional<uint32_t> prefetch;
+  // Called on the I/O thread for each result that the engine has answered, in its order. Must not
+  // call the session.
+  std::function<void(const SettledAttempt&)> on_settled;
 };
 
 struct WorkItem {

@@ -6,118 +6,14 @@
 // layout of the graph, which candidates are active, deadlines, open attempts) is not in it but made
 // again.
 #include <algorithm>
-#include <concepts>
-#include <type_traits>
 
+#include "engine/core/archive.h"
 #include "engine/core/run_core.h"
 
 namespace kev {
 namespace {
 
 constexpr int64_t kForm = 1;  // raise when the form changes and kDecisionVersion does not
-
-class Writer {
- public:
-  static constexpr bool kReads = false;
-  explicit Writer(std::string* out) : out_(out) {}
-  static bool ok() { return true; }
-  template <std::integral T>
-  void Int(T& i, int64_t = 0) {
-    out_.Int(static_cast<int64_t>(i));
-  }
-  void Bool(bool b) { out_.Bool(b); }
-  void Double(double d) { out_.Double(d); }
-  void Text(const std::string& s) { out_.Text(s); }
-  void Any(const Value& v) { out_.Write(v); }
-  void Bytes(const std::string& s) { out_.Bytes(s); }
-  size_t Size(size_t n) {
-    out_.Int(static_cast<int64_t>(n));
-    return n;
-  }
-
- private:
-  PackedWriter out_;
-};
-
-// Goes on giving zeros and empty things once something did not fit: ok() is asked at the end.
-class Reader {
- public:
-  static constexpr bool kReads = true;
-  explicit Reader(std::string_view bytes) : left_(bytes) {}
-  bool ok() const { return ok_; }
-  void Fail() { ok_ = false; }
-  bool AtEnd() const { return left_.empty(); }
-  // At most `last`, when it is given.
-  template <std::integral T>
-  void Int(T& i, int64_t last = INT64_MAX) {
-    const PackedView v = Next();
-    const int64_t n = v.AsInt();
-    const bool fits = v.IsInt() && n <= last && (sizeof(T) == sizeof n || (std::in_range<T>(n)));
-    ok_ = ok_ && fits;
-    i = ok_ ? static_cast<T>(n) : T{};
-  }
-  void Bool(bool& b) {
-    const PackedView v = Next();
-    ok_ = ok_ && v.IsBool();
-    b = v.AsBool();
-  }
-  void Double(double& d) {
-    const PackedView v = Next();
-    ok_ = ok_ && v.IsDouble();
-    d = v.AsDouble();
-  }
-  void Text(std::string& s) {
-    const PackedView v = Next();
-    ok_ = ok_ && v.IsString();
-    s = v.AsString();
-  }
-  void Any(Value& v) { v = Next().ToValue(); }
-  void Bytes(std::string_view& s) { s = Next().AsBytes(); }
-  // Of a container: every item takes a byte at least, so that a damaged size asks for no memory.
-  size_t Size(size_t) {
-    uint64_t n = 0;
-    Int(n);
-    if (n > left_.size()) ok_ = false;
-    return ok_ ? static_cast<size_t>(n) : 0;
-  }
-
- private:
-  PackedView Next() {
-    const PackedView v(left_);
-    const size_t size = ok_ && !left_.empty() ? v.bytes().size() : 0;
-    if (size == 0) {
-      ok_ = false;
-      return {};
-    }
-    left_.remove_prefix(size);
-    return v;
-  }
-  std::string_view left_;
-  bool ok_ = true;
-};
-
-// The last value of each enumeration.
-constexpr int64_t Last(StepOutcome::State) {
-  return static_cast<int64_t>(StepOutcome::State::kEnded);
-}
-constexpr int64_t Last(Verdict) { return static_cast<int64_t>(Verdict::kCancelled); }
-constexpr int64_t Last(Phase) { return static_cast<int64_t>(Phase::kEnded); }
-constexpr int64_t Last(SubjectKind) { return static_cast<int64_t>(SubjectKind::kPrepared); }
-
-// Tables of a million rows: fixed records, little endian.
-template <std::unsigned_integral T>
-void PutFixed(T n, std::string* out) {
-  char bytes[sizeof n];
-  for (size_t i = 0; i < sizeof n; ++i) bytes[i] = static_cast<char>(n >> (8 * i));
-  out->append(bytes, sizeof n);
-}
-template <std::unsigned_integral T>
-T TakeFixed(const char*& p) {
-  T n = 0;
-  for (size_t i = 0; i < sizeof n; ++i)
-    n |= static_cast<T>(static_cast<T>(static_cast<uint8_t>(*p++)) << (8 * i));
-  return n;
-}
 
 Error Damaged(const std::string& what) {
   return Error{Code::kCorrupt,
@@ -126,186 +22,95 @@ Error Damaged(const std::string& what) {
 
 }  // namespace
 
+// The words of job.h and run_core.h.
+template <class A>
+void Transfer(A& a, SubjectKind& k) {
+  TransferEnum(a, k, SubjectKind::kPrepared);
+}
+template <class A>
+void Transfer(A& a, Verdict& v) {
+  TransferEnum(a, v, Verdict::kCancelled);
+}
+template <class A>
+void Transfer(A& a, StepOutcome::State& s) {
+  TransferEnum(a, s, StepOutcome::State::kEnded);
+}
+template <class A>
+void Transfer(A& a, Phase& p) {
+  TransferEnum(a, p, Phase::kEnded);
+}
+template <class A>
+void Transfer(A& a, Subject& s) {
+  TransferAll(a, s.kind, s.number);
+}
+template <class A>
+void Transfer(A& a, JobKey& k) {
+  TransferAll(a, k.subject, k.step, k.index);
+}
+template <class A>
+void Transfer(A& a, BlobRef& b) {
+  TransferAll(a, b.sha256, b.size);
+}
+template <class A>
+void Transfer(A& a, Artefact& x) {
+  TransferAll(a, x.role, x.name, x.kind, x.blob, x.launch);
+}
+template <class A>
+void Transfer(A& a, Usage& u) {
+  TransferAll(a, u.tokens_in, u.tokens_out, u.usd, u.device_ms, u.wall_ms);
+}
+template <class A>
+void Transfer(A& a, CandidateView& v) {
+  TransferAll(a, v.id, v.name, v.origin, v.parents, v.variant, v.parameters, v.source,
+              v.source_name, v.facts);
+}
+template <class A>
+void Transfer(A& a, Request& r) {
+  TransferAll(a, r.step, r.count, r.parents, r.hints);
+}
+template <class A>
+void Transfer(A& a, StepOutcome& o) {
+  TransferAll(a, o.state);
+  // Most steps of most candidates have not begun.
+  bool begun = o.state != StepOutcome::State::kWaiting || o.attempt != 0;
+  Transfer(a, begun);
+  if (!begun) return;
+  TransferAll(a, o.solitary, o.cached, o.verdict, o.attempt, o.failures, o.deaths, o.reported,
+              o.seq, o.message, o.facts, o.usage, o.blobs, o.worker, o.evidence);
+}
+template <class A>
+void Transfer(A& a, Candidate& c) {
+  TransferAll(a, c.view, c.origin, c.search, c.artefacts, c.branch_artefacts, c.steps, c.branches,
+              c.widths, c.broken, c.ended, c.evaluated, c.verdict, c.message, c.ended_by, c.note,
+              c.born_seq, c.ended_seq, c.born_ms, c.due_ms);
+}
+template <class A>
+void Transfer(A& a, PreparedState& p) {
+  TransferAll(a, p.artefacts, p.ready, p.calibration, p.record);
+}
+template <class A>
+void Transfer(A& a, ProposeRequest& r) {
+  TransferAll(a, r.request, r.step, r.search, r.select, r.reserved, r.outcome, r.born);
+}
+template <class A>
+void Transfer(A& a, Best& b) {
+  TransferAll(a, b.candidate, b.step, b.facts, b.seq);
+}
+template <class A>
+void Transfer(A& a, DeadLetter& d) {
+  TransferAll(a, d.key, d.attempt, d.why, d.evidence, d.seq);
+}
+template <class A>
+void Transfer(A& a, RunEnded& e) {
+  TransferAll(a, e.status, e.stopped_by, e.message, e.claim);
+}
+template <class A>
+void Transfer(A& a, SearchState& s) {
+  TransferAll(a, s.spec, s.parent, s.exhausted, s.outstanding, s.proposed, s.alive, s.given_up,
+              s.select_open, s.select_idle, s.wished, s.born, s.evaluated, s.active, s.since_best,
+              s.best);
+}
 struct SnapshotForm {
-  template <class A, class... T>
-  static void All(A& a, T&... things) {
-    (Do(a, things), ...);
-  }
-
-  // Plain values.
-  template <class A, class T>
-    requires(std::integral<T> && !std::same_as<T, bool>)
-  static void Do(A& a, T& i) {
-    a.Int(i);
-  }
-  template <class A, class T>
-    requires std::is_enum_v<T>
-  static void Do(A& a, T& e) {
-    auto i = static_cast<int>(e);
-    a.Int(i, Last(e));
-    if constexpr (A::kReads) {
-      if (i < 0) a.Fail();
-      e = static_cast<T>(std::max(0, i));
-    }
-  }
-  template <class A>
-  static void Do(A& a, bool& b) {
-    a.Bool(b);
-  }
-  template <class A>
-  static void Do(A& a, double& d) {
-    a.Double(d);
-  }
-  template <class A>
-  static void Do(A& a, std::string& s) {
-    a.Text(s);
-  }
-  template <class A>
-  static void Do(A& a, Value& v) {
-    a.Any(v);
-  }
-
-  // Containers.
-  template <class A, class T>
-  static void Do(A& a, std::vector<T>& list) {
-    const size_t n = a.Size(list.size());
-    if constexpr (A::kReads) list.resize(n);
-    for (size_t i = 0; i < n && a.ok(); ++i) Do(a, list[i]);
-  }
-  template <class A>
-  static void Do(A& a, std::vector<bool>& list) {
-    const size_t n = a.Size(list.size());
-    if constexpr (A::kReads) list.resize(n);
-    for (size_t i = 0; i < n && a.ok(); ++i) {
-      bool b = list[i];
-      Do(a, b);
-      list[i] = b;
-    }
-  }
-  template <class A, class T, size_t N>
-  static void Do(A& a, std::array<T, N>& list) {
-    for (T& thing : list) Do(a, thing);
-  }
-  template <class A, class T>
-  static void Do(A& a, std::optional<T>& thing) {
-    bool there = thing.has_value();
-    Do(a, there);
-    if constexpr (A::kReads) {
-      if (there) thing.emplace();
-    }
-    if (there) Do(a, *thing);
-  }
-  template <class A, class T, class U>
-  static void Do(A& a, std::pair<T, U>& both) {
-    All(a, both.first, both.second);
-  }
-  template <class A, class T>
-  static void Do(A& a, std::set<T>& things) {
-    const size_t n = a.Size(things.size());
-    if constexpr (A::kReads) {
-      for (size_t i = 0; i < n && a.ok(); ++i) {
-        T thing{};
-        Do(a, thing);
-        things.insert(things.end(), std::move(thing));
-      }
-    } else {
-      for (T thing : things) Do(a, thing);
-    }
-  }
-  template <class A, class K, class V>
-  static void Do(A& a, std::map<K, V>& things) {
-    const size_t n = a.Size(things.size());
-    if constexpr (A::kReads) {
-      for (size_t i = 0; i < n && a.ok(); ++i) {
-        K key{};
-        Do(a, key);
-        Do(a, things.try_emplace(things.end(), std::move(key))->second);
-      }
-    } else {
-      for (auto& [key, thing] : things) {
-        K copy = key;
-        All(a, copy, thing);
-      }
-    }
-  }
-
-  // The words of job.h and run_core.h.
-  template <class A>
-  static void Do(A& a, Subject& s) {
-    All(a, s.kind, s.number);
-  }
-  template <class A>
-  static void Do(A& a, JobKey& k) {
-    All(a, k.subject, k.step, k.index);
-  }
-  template <class A>
-  static void Do(A& a, BlobRef& b) {
-    All(a, b.sha256, b.size);
-  }
-  template <class A>
-  static void Do(A& a, Artefact& x) {
-    All(a, x.role, x.name, x.kind, x.blob, x.launch);
-  }
-  template <class A>
-  static void Do(A& a, Usage& u) {
-    All(a, u.tokens_in, u.tokens_out, u.usd, u.device_ms, u.wall_ms);
-  }
-  template <class A>
-  static void Do(A& a, CandidateView& v) {
-    All(a, v.id, v.name, v.origin, v.parents, v.variant, v.parameters, v.source, v.source_name,
-        v.facts);
-  }
-  template <class A>
-  static void Do(A& a, Request& r) {
-    All(a, r.step, r.count, r.parents, r.hints);
-  }
-  template <class A>
-  static void Do(A& a, StepOutcome& o) {
-    All(a, o.state);
-    // Most steps of most candidates have not begun.
-    bool begun = o.state != StepOutcome::State::kWaiting || o.attempt != 0;
-    Do(a, begun);
-    if (!begun) return;
-    All(a, o.solitary, o.cached, o.verdict, o.attempt, o.failures, o.deaths, o.reported, o.seq,
-        o.message, o.facts, o.usage, o.blobs, o.worker, o.evidence);
-  }
-  template <class A>
-  static void Do(A& a, Candidate& c) {
-    All(a, c.view, c.origin, c.search, c.artefacts, c.branch_artefacts, c.steps, c.branches,
-        c.widths, c.broken, c.ended, c.evaluated, c.verdict, c.message, c.ended_by, c.note,
-        c.born_seq, c.ended_seq, c.born_ms, c.due_ms);
-  }
-  template <class A>
-  static void Do(A& a, PreparedState& p) {
-    All(a, p.artefacts, p.ready, p.calibration, p.record);
-  }
-  template <class A>
-  static void Do(A& a, ProposeRequest& r) {
-    All(a, r.request, r.step, r.search, r.select, r.reserved, r.outcome, r.born);
-  }
-  template <class A>
-  static void Do(A& a, Best& b) {
-    All(a, b.candidate, b.step, b.facts, b.seq);
-  }
-  template <class A>
-  static void Do(A& a, DeadLetter& d) {
-    All(a, d.key, d.attempt, d.why, d.evidence, d.seq);
-  }
-  template <class A>
-  static void Do(A& a, RunEnded& e) {
-    All(a, e.status, e.stopped_by, e.message, e.claim);
-  }
-  template <class A>
-  static void Do(A& a, SearchState& s) {
-    All(a, s.spec, s.parent, s.exhausted, s.outstanding, s.proposed, s.alive, s.given_up,
-        s.select_open, s.select_idle, s.wished, s.born, s.evaluated, s.active, s.since_best,
-        s.best);
-  }
-  template <class A>
-  static void Do(A& a, RunCore::GoneAttempt& g) {
-    All(a, g.step, g.index, g.attempt, g.reported);
-  }
-
   // Large tables.
   static void Put(const RunCore::GoneCandidate& g, std::string* out) {
     PutFixed<uint8_t>(g.verdict, out);
@@ -332,7 +137,7 @@ struct SnapshotForm {
     PutFixed(e.number, out);
   }
   template <class Rows>
-  static void PutTable(Writer& a, const Rows& rows, size_t row_bytes) {
+  static void PutTable(ArchiveWriter& a, const Rows& rows, size_t row_bytes) {
     std::string bytes;
     bytes.reserve(rows.size() * row_bytes);
     for (const auto& row : rows) Put(row, &bytes);
@@ -352,7 +157,7 @@ struct SnapshotForm {
     }
   }
   template <class A>
-  static void Do(A& a, Twins& twins) {
+  static void Twin(A& a, Twins& twins) {
     constexpr size_t kRow = 20;
     if constexpr (A::kReads) {
       std::string_view bytes;
@@ -373,45 +178,53 @@ struct SnapshotForm {
   // How many were numbered, and those that are there with their numbers. `gone` says how many may
   // be missing, so that a damaged number asks for no memory.
   template <class A, class T>
-  static void Do(A& a, Kept<T>& things, size_t gone) {
+  static void Numbered(A& a, Kept<T>& things, size_t gone) {
     uint64_t size = things.size();
     uint64_t there = 0;
     if constexpr (A::kReads) {
-      All(a, size, there);
+      TransferAll(a, size, there);
       if (there > size || size - there > gone || size > UINT32_MAX) a.Fail();
       for (uint64_t i = 0; i < there && a.ok(); ++i) {
         uint64_t number = 0;
-        Do(a, number);
+        Transfer(a, number);
         if (number <= things.size() || number > size) return a.Fail();
         while (things.size() + 1 < number) things.AppendGone();
-        Do(a, things.emplace_back());
+        Transfer(a, things.emplace_back());
       }
       while (a.ok() && things.size() < size) things.AppendGone();
     } else {
       for (uint64_t number = 1; number <= size; ++number)
         there += things.Find(number) != nullptr ? 1 : 0;
-      All(a, size, there);
+      TransferAll(a, size, there);
       for (uint64_t number = 1; number <= size; ++number) {
-        if (T* thing = things.Find(number)) All(a, number, *thing);
+        if (T* thing = things.Find(number)) TransferAll(a, number, *thing);
       }
     }
   }
   template <class A>
-  static void Do(A& a, std::unordered_map<uint64_t, std::vector<RunCore::GoneAttempt>>& unusual) {
-    std::map<uint64_t, std::vector<RunCore::GoneAttempt>> sorted(unusual.begin(), unusual.end());
-    Do(a, sorted);
-    if constexpr (A::kReads) unusual.insert(sorted.begin(), sorted.end());
+  static void Unusual(A& a, std::unordered_map<uint64_t, std::vector<RunCore::GoneAttempt>>& all) {
+    std::vector<uint64_t> subjects;  // sorted, so that equal states have equal bytes
+    for (const auto& [subject, attempts] : all) subjects.push_back(subject);
+    std::sort(subjects.begin(), subjects.end());
+    Transfer(a, subjects);
+    for (const uint64_t subject : subjects) {
+      auto& attempts = all[subject];
+      const size_t n = a.Size(attempts.size());
+      if constexpr (A::kReads) attempts.resize(n);
+      for (RunCore::GoneAttempt& g : attempts)
+        TransferAll(a, g.step, g.index, g.attempt, g.reported);
+    }
   }
 
   // The plan as it is now: budgets may have changed.
   template <class A>
-  static void Do(A& a, Plan& plan) {
+  static void PlanNow(A& a, Plan& plan) {
     bool there = !plan.steps.empty();
-    Do(a, there);
+    Transfer(a, there);
     if (!there) return;
     Value value;
     if constexpr (!A::kReads) value = ToValue(plan);
-    Do(a, value);
+    Transfer(a, value);
     if constexpr (A::kReads) {
       auto read = a.ok() ? PlanFrom(value) : Result<Plan>(Damaged("plan"));
       if (read)
@@ -422,19 +235,23 @@ struct SnapshotForm {
   }
 
   template <class A>
-  static void Do(A& a, RunCore& r) {
-    All(a, r.run_, r.plan_, r.about_, r.phase_, r.last_seq_, r.now_ms_, r.paused_,
-        r.still_since_ms_, r.still_ms_, r.in_flight_, r.all_given_);
+  static void State(A& a, RunCore& r) {
+    Transfer(a, r.run_);
+    PlanNow(a, r.plan_);
+    TransferAll(a, r.about_, r.phase_, r.last_seq_, r.now_ms_, r.paused_, r.still_since_ms_,
+                r.still_ms_, r.in_flight_, r.all_given_);
     Table(a, r.gone_candidates_, 4);
     Table(a, r.gone_requests_, 3);
-    Do(a, r.unusual_);
-    Do(a, r.candidates_, r.gone_candidates_.size());
-    Do(a, r.requests_, r.gone_requests_.size());
-    All(a, r.prepared_, r.by_source_, r.by_binary_, r.to_let_go_, r.requests_to_let_go_, r.spent_,
-        r.claims_, r.confirmed_, r.best_, r.dead_, r.claim_, r.ended_, r.stopped_by_, r.disabled_,
-        r.searches_, r.last_search_, r.changed_, r.strongest_, r.ranking_, r.evaluated_,
-        r.ended_count_, r.verdicts_, r.stale_, r.epoch_, r.usage_, r.reservations_,
-        r.reserved_tokens_, r.reserved_usd_, r.forfeited_tokens_, r.forfeited_usd_);
+    Unusual(a, r.unusual_);
+    Numbered(a, r.candidates_, r.gone_candidates_.size());
+    Numbered(a, r.requests_, r.gone_requests_.size());
+    Twin(a, r.by_source_);
+    Twin(a, r.by_binary_);
+    TransferAll(a, r.prepared_, r.to_let_go_, r.requests_to_let_go_, r.spent_, r.claims_,
+                r.confirmed_, r.best_, r.dead_, r.claim_, r.ended_, r.stopped_by_, r.disabled_,
+                r.searches_, r.last_search_, r.changed_, r.strongest_, r.ranking_, r.evaluated_,
+                r.ended_count_, r.verdicts_, r.stale_, r.epoch_, r.usage_, r.reservations_,
+                r.reserved_tokens_, r.reserved_usd_, r.forfeited_tokens_, r.forfeited_usd_);
   }
 
   // What is wrong with the parts of a state that was read, or "". Nothing here can come from
@@ -554,10 +371,10 @@ struct SnapshotForm {
 
 std::string RunCore::Snapshot() const {
   std::string body;
-  Writer writer(&body);
+  ArchiveWriter writer(&body);
   bool keep_ended = options_.keep_ended;
-  SnapshotForm::Do(writer, keep_ended);
-  SnapshotForm::Do(writer, const_cast<RunCore&>(*this));  // writing changes nothing
+  Transfer(writer, keep_ended);
+  SnapshotForm::State(writer, const_cast<RunCore&>(*this));  // writing changes nothing
   const Digest128 digest = DigestOf(body);
   std::string sum;
   PutFixed(digest.lo, &sum);
@@ -598,11 +415,11 @@ Result<std::unique_ptr<RunCore>> RunCore::FromSnapshot(std::string_view bytes, O
   const auto hi = TakeFixed<uint64_t>(p);
   if (DigestOf(body) != Digest128{lo, hi}) return Damaged("its digest is another");
 
-  Reader reader(body);
+  ArchiveReader reader(body);
   auto core = std::make_unique<RunCore>("", options);
   bool kept_ended = true;
-  SnapshotForm::Do(reader, kept_ended);
-  SnapshotForm::Do(reader, *core);
+  Transfer(reader, kept_ended);
+  SnapshotForm::State(reader, *core);
   if (!reader.ok() || !reader.AtEnd()) return Damaged("its parts cannot be read");
   const std::string misfit = SnapshotForm::Misfit(*core);
   if (!misfit.empty()) return Damaged("its " + misfit + " cannot be");

@@ -160,7 +160,7 @@ bool Host::Receive() {
       } else if (auto* hello = std::get_if<Hello>(&inbound.message)) {
         On(session, *hello);
       } else if (auto* blob = std::get_if<BlobWanted>(&inbound.message)) {
-        Read({session, blob->sha256, "", 0, 0, 0});
+        Read({session, blob->sha256, "", 0, 0, 0, nullptr});
       } else if (auto* history = std::get_if<HistoryWanted>(&inbound.message)) {
         On(session, *history);
       } else if (auto* call = std::get_if<ClientCall>(&inbound.message)) {
@@ -265,7 +265,18 @@ void Host::On(SessionId session, const HistoryWanted& wanted) {
       return;
     }
   }
-  Read({session, "", wanted.run, wanted.from, wanted.to, 0});
+  Read({session, "", wanted.run, wanted.from, wanted.to, 0, nullptr});
+}
+
+void Host::ReadLog(const std::string& run, uint64_t from, uint64_t to, Answer answer) {
+  if (read_trimmed) {
+    if (auto groups = read_trimmed(run, from, to)) return answer(Status(), std::move(*groups));
+  }
+  Read({0, "", run, from, to, 0, std::move(answer)});
+}
+
+void Host::ReadBlob(const std::string& sha256, Answer answer) {
+  Read({0, sha256, "", 0, 0, 0, std::move(answer)});
 }
 
 void Host::Read(Reader reader) {
@@ -431,6 +442,8 @@ void Host::AnswerReader(Reader reader, Completion done) {
       }
     }
     if (reconciling_ == 0) store_lost_.reset();
+  } else if (reader.answer) {
+    reader.answer(done.status, std::move(done.data));
   } else if (!reader.sha256.empty()) {
     BlobAnswer answer{reader.sha256, done.status.ok(), ""};
     if (answer.found && !done.data.empty()) answer.bytes = std::move(done.data[0]);

@@ -55,6 +55,13 @@ class Host {
   // The store is back (the same one or another object): every run finds out where its log ends,
   // writes again what is missing, and goes on.
   void Reconcile(Store* store);
+  bool reconciling() const { return reconciling_ != 0; }  // and does not know everything yet
+
+  // For the caller's own questions, answered when the store has answered: parts of a log (event
+  // groups as they were committed) and blobs. Asked again of the next store when this one is lost.
+  using Answer = std::function<void(const Status&, std::vector<std::string> data)>;
+  void ReadLog(const std::string& run, uint64_t from, uint64_t to, Answer answer);
+  void ReadBlob(const std::string& sha256, Answer answer);
 
   const Placer& placer() const { return placer_; }
   const std::map<SessionId, Hello>& sessions() const { return sessions_; }
@@ -85,7 +92,8 @@ class Host {
     std::string run;     // or a part of the log
     uint64_t from = 0;
     uint64_t to = 0;
-    uint32_t end_of = 0;  // or where the log of this run ends
+    uint32_t end_of = 0;      // or where the log of this run ends
+    Answer answer = nullptr;  // the caller asked, not a session
   };
   struct AttemptHash {
     size_t operator()(const AttemptId& id) const;

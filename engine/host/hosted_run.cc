@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "engine/core/record_json.h"
+#include "engine/host/projection.h"
 
 namespace kev {
 namespace {
@@ -12,19 +12,6 @@ namespace {
 constexpr size_t kWorthATrip = 32;
 constexpr size_t kKnownBlobs = 1 << 16;  // names remembered, so that a blob is mostly written once
 constexpr size_t kRecentBytes = size_t{16} << 20;
-
-Projection CandidateProjection(const RunCore& core, Subject subject) {
-  static constexpr const char* kPrefix[] = {"cand:", "req:", "prep:"};
-  Projection p;
-  p.key = kPrefix[static_cast<size_t>(subject.kind)] + std::to_string(subject.number);
-  if (subject.kind == SubjectKind::kCandidate) {
-    const Candidate& c = core.candidates()[subject.number - 1];
-    p.fields.emplace_back("state", c.ended ? "ended" : "active");
-    if (c.ended) p.fields.emplace_back("verdict", Name(c.verdict));
-  }
-  p.fields.emplace_back("record", CandidateRecordJson(core, subject));
-  return p;
-}
 
 }  // namespace
 
@@ -37,8 +24,9 @@ HostedRun::HostedRun(HostedRunOptions options, uint32_t number, RunCore* core, i
       confirmed_seq_(core->last_seq()),
       snapshot_seq_(core->last_seq()) {}
 
-void HostedRun::Post(Event event, std::function<void()> done) {
-  pending_.push_back({std::move(event), std::nullopt, {}, std::move(done)});
+void HostedRun::Post(Event event, std::function<void()> done,
+                     std::vector<std::pair<BlobRef, std::string>> blobs) {
+  pending_.push_back({std::move(event), std::nullopt, std::move(blobs), std::move(done)});
 }
 
 bool HostedRun::CommitGroups(Store* store, int64_t now_ms) {
@@ -108,8 +96,8 @@ HostedRun::InCommit HostedRun::FormGroup(int64_t now_ms) {
   const std::vector<Subject> changed = core_->TakeChanged();
   if (options_.projections) {
     for (const Subject subject : changed)
-      request->projections.push_back(CandidateProjection(*core_, subject));
-    request->projections.push_back({"run", {{"record", ToJson(core_->RunRecord())}}});
+      request->projections.push_back(SubjectProjection(*core_, subject));
+    request->projections.push_back(RunProjection(*core_));
   }
   if (options_.snapshot_events != 0) TakeSnapshot(group.last_seq(), changed, request.get());
   in.commit = std::move(request);
@@ -156,10 +144,10 @@ std::string HostedRun::ExplainPipeline(const JobKey& key, uint32_t attempt) cons
 
 void HostedRun::Retain(const InCommit& in, int64_t now_ms) {
   confirmed_seq_ = in.commit->last_seq;
-  recent_.push_back(in.commit);
+  recent_.push_back({in.commit->expected_seq, in.commit->last_seq, in.commit->body});
   recent_bytes_ += in.commit->body.size();
   while (recent_bytes_ > kRecentBytes) {
-    recent_bytes_ -= recent_.front()->body.size();
+    recent_bytes_ -= recent_.front().body.size();
     recent_.pop_front();
   }
   if (options_.retain_ms == 0) return;
@@ -168,15 +156,15 @@ void HostedRun::Retain(const InCommit& in, int64_t now_ms) {
 }
 
 std::optional<std::vector<std::string>> HostedRun::Recent(uint64_t from, uint64_t to) const {
-  if (recent_.empty() || from <= recent_.front()->expected_seq || to > confirmed_seq_)
+  if (recent_.empty() || from <= recent_.front().expected_seq || to > confirmed_seq_)
     return std::nullopt;
   auto at = std::partition_point(recent_.begin(), recent_.end(),
-                                 [&](const auto& commit) { return commit->last_seq < from; });
+                                 [&](const RecentGroup& group) { return group.last_seq < from; });
   std::vector<std::string> bodies;
   size_t bytes = 0;
-  for (; at != recent_.end() && (*at)->expected_seq < to && bytes < kMostLogBytes; ++at) {
-    bodies.push_back((*at)->body);
-    bytes += (*at)->body.size();
+  for (; at != recent_.end() && at->expected_seq < to && bytes < kMostLogBytes; ++at) {
+    bodies.push_back(at->body);
+    bytes += at->body.size();
   }
   return bodies;
 }

@@ -50,8 +50,10 @@ class HostedRun {
  public:
   HostedRun(HostedRunOptions options, uint32_t number, RunCore* core, int64_t now_ms);
 
-  // Queues an event that comes from outside the workers. `done` is called when it is committed.
-  void Post(Event event, std::function<void()> done = nullptr);
+  // Queues an event that comes from outside the workers. `done` is called when it is committed;
+  // `blobs` are durable no later than the event.
+  void Post(Event event, std::function<void()> done = nullptr,
+            std::vector<std::pair<BlobRef, std::string>> blobs = {});
 
   bool Settled() const { return pending_.empty() && committing_.empty(); }
   bool Ended() const { return core_->phase() == Phase::kEnded && Settled(); }
@@ -68,6 +70,7 @@ class HostedRun {
   // asked.
   std::optional<std::vector<std::string>> Recent(uint64_t from, uint64_t to) const;
   bool in_grace() const { return grace_until_ms_.has_value(); }
+  const std::vector<uint32_t>& classes() const { return classes_; }  // by step: the placer's number
   // What of an open attempt is on its way to the log, so that the placer does not have it; "" when
   // nothing is.
   std::string ExplainPipeline(const JobKey& key, uint32_t attempt) const;
@@ -121,7 +124,12 @@ class HostedRun {
   std::deque<InCommit> committing_;
   std::deque<Retained> retained_;
   // Confirmed lately: stateful stages ask for the newest part of the log again and again.
-  std::deque<std::shared_ptr<const Commit>> recent_;
+  struct RecentGroup {
+    uint64_t expected_seq;
+    uint64_t last_seq;
+    std::string body;
+  };
+  std::deque<RecentGroup> recent_;
   size_t recent_bytes_ = 0;
   std::unordered_set<std::string> stored_blobs_;    // known to be in the store
   std::set<std::pair<JobKey, uint32_t>> reported_;  // results that wait for their commit

@@ -115,6 +115,7 @@ int RunStage(int argc, char** argv, const StageProgram& program) {
   options.labels = arguments->labels;
   options.resources = arguments->resources;
   options.expires_in = arguments->expires_in;
+  options.on_settled = program.on_settled;
   for (const StageContract& contract : StageContracts()) {
     if (program.handler(contract.name)) options.stages.push_back(contract.name);
   }

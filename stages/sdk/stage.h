@@ -50,6 +50,8 @@ class StageContext {
 
 using StageHandler = std::function<JobResult(const Job&, StageContext&)>;
 
+struct SettledAttempt;  // queue/worker_session.h
+
 struct StageProgram {
   std::string program;  // "compile": what --stage of `kevolve worker` names
   // Handler for a stage name ("propose/tune"); nullptr when this program does not do it.
@@ -57,6 +59,8 @@ struct StageProgram {
   // Whether History keeps candidates that have ended in full. A policy that looks back needs them;
   // one that does not saves the memory of a long run.
   bool keep_ended = true;
+  // WorkerSessionOptions::on_settled
+  std::function<void(const SettledAttempt&)> on_settled = nullptr;
 };
 
 // Runs the stage process; returns its exit status. Arguments: --connect ENDPOINT --slots N [--cores

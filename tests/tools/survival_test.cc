@@ -14,8 +14,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr int kExitDone = 0, kExitBadInput = 2, kExitEnvironment = 5, kExitStoreLost = 6,
-              kExitInterrupted = 130;
+constexpr int kExitDone = 0, kExitBadInput = 2, kExitEnvironment = 5, kExitInterrupted = 130;
 constexpr std::chrono::seconds kLimit(90);
 
 RunningCommand* StartRun(Sandbox* sandbox, const std::string& candidates) {
@@ -138,22 +137,30 @@ TEST_CASE("a run that is being driven refuses a second engine, and goes on") {
   CheckWhole(sandbox, command->Wait(kLimit), run, 3);
 }
 
-TEST_CASE("the death of the store ends the run with a word about it, and resume goes on") {
+TEST_CASE("a run whose store is killed, again and again, goes on and ends with nothing lost") {
   Sandbox sandbox;
-  RunningCommand* command = StartRun(&sandbox, "3");
+  RunningCommand* command = StartRun(&sandbox, "5");
   const std::string run = RunIdOf(command);
-  REQUIRE(WaitForEvent(command, "candidate"));
-  const std::vector<Json> before = LogOf(sandbox, run);
-  const std::vector<pid_t> servers = ProcessesNamed(sandbox, "redis-server");
-  REQUIRE(servers.size() == 1);
-  kill(servers[0], SIGKILL);
-  const CommandResult lost = command->Wait(kLimit);
-  CHECK(lost.exit_code == kExitStoreLost);
-  for (const char* text : {"the store was lost", "what was committed is kept", "kevolve resume "})
-    CHECK_MESSAGE(lost.err.find(text) != std::string::npos, lost.err);
-  CHECK(sandbox.Processes().empty());
-  CheckWhole(sandbox, Resume(&sandbox, run)->Wait(kLimit), run, 3);
+  std::vector<Json> before;
+  for (const char* subject : {"p1", "c1", "c3"}) {
+    REQUIRE(WaitUntil([&] { return HasResult(sandbox, run, subject); }));
+    before = LogOf(sandbox, run);
+    const std::vector<pid_t> servers = ProcessesNamed(sandbox, "redis-server");
+    REQUIRE(servers.size() == 1);
+    kill(servers[0], SIGKILL);
+    REQUIRE(WaitUntil([&] {
+      const std::vector<pid_t> now = ProcessesNamed(sandbox, "redis-server");
+      return now.size() == 1 && now[0] != servers[0] && !LogOf(sandbox, run).empty();
+    }));
+    CheckGoesOn(before, LogOf(sandbox, run));
+  }
+  const CommandResult result = command->Wait(kLimit);
+  CheckWhole(sandbox, result, run, 5);
   CheckGoesOn(before, LogOf(sandbox, run));
+  for (const char* text :
+       {"the store was lost", "nothing is given out until it is back", "the store is back"})
+    CHECK_MESSAGE(result.out.find(text) != std::string::npos, result.out);
+  for (const Json& event : LogOf(sandbox, run)) CHECK(event["event"] != "lost");
 }
 
 TEST_CASE("a stage process that dies is started again, and the run ends by itself") {

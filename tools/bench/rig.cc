@@ -29,8 +29,8 @@ Result<std::unique_ptr<BenchRig>> BenchRig::Open(const RigOptions& options) {
   auto store = RedisStore::Connect(rig->redis->Address());
   if (!store) return store.error();
   rig->store = std::move(*store);
-  rig->log = std::make_unique<RunLog>(kRun, options.folder + "/log.kevrun", rig->store.get());
-  auto core = rig->log->Load({.payloads = true, .keep_ended = false});
+  rig->log = std::make_unique<RunLog>(kRun, options.folder + "/log.kevrun");
+  auto core = rig->log->Load(*rig->store, {.payloads = true, .keep_ended = false});
   if (!core) return core.error();
   rig->core = std::move(*core);
   auto epoch = rig->store->TakeEpoch(kRun);
@@ -50,7 +50,11 @@ Result<std::unique_ptr<BenchRig>> BenchRig::Open(const RigOptions& options) {
   run.snapshot_events = options.snapshot_events;
   rig->run = &rig->host->Add(run, rig->core.get());
   if (options.snapshot_events != 0) {
-    if (Status s = rig->log->Follow(rig->run); !s.ok()) return s.error();
+    if (Status s =
+            rig->log->Follow(*rig->store, rig->run,
+                             [store = rig->store.get()](uint64_t seq) { store->Trim(kRun, seq); });
+        !s.ok())
+      return s.error();
     rig->host->read_trimmed = [log = rig->log.get()](const std::string&, uint64_t from,
                                                      uint64_t to) {
       return log->Trimmed(from, to);

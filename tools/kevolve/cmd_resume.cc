@@ -1,52 +1,105 @@
-// kevolve resume: goes on with a run that was interrupted; what was committed is not done again.
-#include <filesystem>
+// kevolve resume: goes on with a run: a paused one, one that was interrupted, or, with more budget,
+// one that has ended. What was committed is not done again.
 #include <iostream>
 
 #include "tools/kevolve/commands.h"
 #include "tools/kevolve/drive.h"
+#include "tools/kevolve/signal_run.h"
+#include "tools/live/budget_text.h"
+#include "tools/live/engine_client.h"
+#include "tools/live/engine_folder.h"
 #include "tools/live/exit_code.h"
-#include "tools/live/report.h"
+#include "tools/live/folder_lock.h"
+#include "tools/live/reopen.h"
 #include "tools/live/stored_run.h"
 
 namespace kev {
+namespace {
+
+// A live run: a paused one goes on; anything else is another engine's.
+int ResumeLive(const RunOptions& options) {
+  ControlOptions control;
+  control.run = options.run;
+  control.json = options.json;
+  Value arguments;
+  arguments.Set("run", options.run);
+  const auto status = CallEngine({"", "", options.run}, "status", std::move(arguments));
+  if (!status) return Complain(status.error());
+  if ((*status)["paused"].AsBool())
+    return SignalRun(control, "resume", Value(), "run " + options.run + " goes on");
+  const auto folder = FindRunFolder(options.run);
+  return Complain({Code::kExists, "run " + options.run + " is being driven by another engine (" +
+                                      FolderLock::Holder(folder->path) +
+                                      ") and is not paused; nothing was done. `" + CommandName() +
+                                      " attach " + options.run + "` follows it"});
+}
+
+}  // namespace
 
 int ResumeCommand(const RunOptions& options) {
-  auto folder = FindRunFolder(options.run);
+  const auto folder = FindRunFolder(options.run);
   if (!folder) return Complain(folder.error());
-  if (std::filesystem::exists(folder->Archive())) {
-    std::cerr << "kevolve: run " << options.run << " has ended; `kevolve show " << options.run
-              << "` shows it" << std::endl;
-    return kExitBadInput;
+  if (IsLive(*folder)) return ResumeLive(options);
+  Value limits;
+  if (!options.overrides.budget.empty()) {
+    Result<Value> read = BudgetFrom(options.overrides.budget);
+    if (!read) return Complain(read.error());
+    limits = std::move(*read);
   }
   // Read once to learn what it runs on; LiveRun then opens it for writing.
   std::string cores;
   Plan plan;
+  Beginning beginning;
   {
     auto stored = StoredRun::Open(options.run);
     if (!stored) return Complain(stored.error());
-    if ((*stored)->state == StoredRun::State::kLive) {
-      return Complain({Code::kExists, "run " + options.run +
-                                          " is being driven by another engine; nothing was done"});
-    }
-    const RunCore& core = *(*stored)->core;
+    StoredRun& run = **stored;
+    if (run.state == StoredRun::State::kLive) return ResumeLive(options);
+    const RunCore& core = *run.core;
     if (core.phase() == Phase::kNew) {
       return Complain(
           {Code::kNotFound,
            "run " + options.run +
                " was stopped before anything was committed: start it again with `kevolve run`"});
     }
+    const bool archived = run.store_address.empty();
+    if (archived && core.phase() == Phase::kEnded && limits.IsNull()) {
+      std::cerr << "kevolve: run " << options.run << " has ended; `kevolve show " << options.run
+                << "` shows it, `kevolve resume " << options.run
+                << " --candidates N` goes on with a larger budget" << std::endl;
+      return kExitBadInput;
+    }
+    if (core.ended() && core.ended()->status != "done" && !limits.IsNull()) {
+      return Complain({Code::kInvalid, "run " + options.run + " has " + core.ended()->status +
+                                           " and cannot go on with a larger budget; start a new "
+                                           "one with `kevolve run`"});
+    }
+    const auto engine = EngineOf(*folder);
+    if (!archived && engine && engine->path != folder->path) {
+      return Complain({Code::kExists, "run " + options.run + " belongs to the engine in " +
+                                          engine->path + ", which takes it up by itself: start `" +
+                                          CommandName() + " engine`"});
+    }
     plan = core.plan();
-    auto bundle = (*stored)->Blob(plan.context.sha256);
+    auto bundle = run.Blob(plan.context.sha256);
     if (!bundle) return Complain(bundle.error());
     auto target = TargetCoresOf(*bundle);
     if (!target) return Complain(target.error());
     cores = *target;
+    if (core.paused()) beginning.events.push_back(Signal{Signal::Kind::kResume, Value()});
+    if (!limits.IsNull()) beginning.events.push_back(Signal{Signal::Kind::kBudget, limits});
+    if (archived) {
+      Warn(run);
+      if (Status s = Reopen(run, *folder); !s.ok()) return Complain(s.error());
+    }
   }
   LiveOptions live;
   const int refused = PrepareLive(options, plan, cores, &live);
   if (refused != kExitDone) return refused;
   live.folder = *folder;
-  return DriveToEnd(std::move(live), {});
+  const std::string store = StoreAddress(EngineFolder{folder->path});
+  if (live.store_url.empty() && !store.starts_with("unix:" + folder->path)) live.store_url = store;
+  return DriveToEnd(std::move(live), beginning, /*fresh=*/false);
 }
 
 }  // namespace kev

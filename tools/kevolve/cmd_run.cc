@@ -8,6 +8,7 @@
 #include "queue/blob_id.h"
 #include "tools/kevolve/commands.h"
 #include "tools/kevolve/drive.h"
+#include "tools/kevolve/follow_run.h"
 #include "tools/live/exit_code.h"
 #include "tools/version.h"
 
@@ -54,6 +55,37 @@ void DisableWithoutModel(const Plan& plan, std::vector<Event>* events) {
   }
 }
 
+// Hands the run to an engine, and follows it there.
+int SubmitRun(const RunOptions& options, const Plan& plan,
+              std::vector<std::pair<BlobRef, std::string>> blobs) {
+  const OutputMode output = OutputOf(options.json, options.quiet);
+  auto engine = OpenEngine({options.engine, options.access, ""});
+  if (!engine) return Complain(engine.error());
+  Value arguments;
+  // Without a key of the user's, this call alone is told from others: it may be sent twice.
+  arguments.Set("key", options.key.empty() ? NewRunId("key") : options.key);
+  arguments.Set("plan", ToValue(plan));
+  arguments.Set("about", About());
+  arguments.Set("weight", options.weight);
+  const auto answer = (*engine)->Call("submit", std::move(arguments), kCallLimit, std::move(blobs));
+  if (!answer) return Complain(answer.error());
+  const std::string run = (*answer)["run"].AsString();
+  if (options.detach) {
+    if (output == OutputMode::kJson) {
+      Value v;
+      v.Set("event", "submitted");
+      v.Set("run", run);
+      v.Set("known", (*answer)["known"]);
+      std::cout << ToJson(v) << std::endl;
+    } else {
+      std::cout << run << std::endl;
+    }
+    return kExitDone;
+  }
+  LiveProgress(output).Started(run, "", plan);
+  return FollowRun(**engine, run, output, options.output);
+}
+
 }  // namespace
 
 int RunCommand(const RunOptions& options) {
@@ -79,6 +111,14 @@ int RunCommand(const RunOptions& options) {
   }
   plan.context = keep(EncodeCanonical(MakeBundle(*loaded.run, options.overrides)));
 
+  if (!options.engine.empty() || (options.detach && !options.access.empty()))
+    return SubmitRun(options, plan, std::move(beginning.blobs));
+  if (options.detach || !options.key.empty()) {
+    return Complain(
+        {Code::kInvalid,
+         "--detach and --key are for runs that go to an engine: name it with --engine"});
+  }
+
   LiveOptions live;
   const int refused = PrepareLive(options, plan, loaded.run->targets.at(0).cores, &live);
   if (refused != kExitDone) return refused;
@@ -89,7 +129,7 @@ int RunCommand(const RunOptions& options) {
   beginning.events.push_back(RunSubmitted{plan, About()});
   if (plan.in_flight == 0) beginning.events.push_back(InFlightSet{AutoInFlight(live.processes)});
   DisableWithoutModel(plan, &beginning.events);
-  return DriveToEnd(std::move(live), beginning);
+  return DriveToEnd(std::move(live), beginning, /*fresh=*/true);
 }
 
 }  // namespace kev

@@ -34,6 +34,7 @@ int WorkerCommand(const WorkerOptions& options) {
   pass("--connect", options.connect);
   pass("--access", options.access);
   pass("--prefetch", options.prefetch);
+  pass("--engine-lost-grace", options.lost_grace);
   for (const std::string& label : options.labels) pass("--label", label);
   for (const std::string& resource : options.resources) pass("--resource", resource);
   std::vector<char*> argv;

@@ -19,14 +19,72 @@ struct RunOptions {
   std::string workflow;
   Overrides overrides;
   std::string durability = "strict";
+  std::string store;  // URL of an external Redis
+  bool force_network_fs = false;
+  std::string keep_free = "64M";  // bytes
   std::vector<std::string> listen;
   bool insecure = false;
+  std::string access;  // file with keys for tcp
   bool json = false;
   bool quiet = false;
   std::string run;  // resume: the run's id
+  // run --engine
+  std::string engine;
+  std::string key;
+  double weight = 1;
+  bool detach = false;
+  std::string output;  // -o: where the best kernel goes, too
 };
 int RunCommand(const RunOptions& options);
 int ResumeCommand(const RunOptions& options);
+
+struct EngineCommandOptions {
+  std::string name = "default";
+  bool standby = false;
+  std::string workers = "auto";
+  RunOptions common;  // durability, store, listen, access, json, …
+};
+int EngineCommand(const EngineCommandOptions& options);
+
+// What goes to a live engine: the one that has `run`, or the one named.
+struct ControlOptions {
+  std::string run;
+  std::string engine;
+  std::string access;
+  bool json = false;
+  bool quiet = false;
+  std::vector<std::string> words;  // budget: KEY=LIMIT
+  std::string subject;             // explain: candidate, job or step; dlq: a job; drain: a worker
+  std::string output;              // attach -o
+};
+int AttachCommand(const ControlOptions& options);
+int PauseCommand(const ControlOptions& options);
+int CancelCommand(const ControlOptions& options);
+int BudgetCommand(const ControlOptions& options);
+int DrainCommand(const ControlOptions& options);
+int ExplainCommand(const ControlOptions& options);
+int WorkersCommand(const ControlOptions& options);
+int DlqListCommand(const ControlOptions& options);
+int DlqShowCommand(const ControlOptions& options);
+int DlqRetryCommand(const ControlOptions& options);
+int DlqDropCommand(const ControlOptions& options);
+
+struct KeepOptions {
+  std::vector<std::string> runs;  // rm
+  int keep = -1;                  // gc: newest ended runs that stay
+  std::string older_than;
+  std::string quota;
+  bool dry_run = false;
+  bool json = false;
+  std::string path;    // import: the file
+  std::string output;  // export: the file
+  bool repair = false;
+};
+int RmCommand(const KeepOptions& options);
+int GcCommand(const KeepOptions& options);
+int ExportCommand(const KeepOptions& options);
+int ImportCommand(const KeepOptions& options);
+int FsckCommand(const KeepOptions& options);
 
 struct LookOptions {
   std::string run;
@@ -48,6 +106,7 @@ struct WorkerOptions {
   uint32_t slots = 1;
   std::string prefetch;
   std::vector<std::string> labels;
+  std::string lost_grace;  // how long it waits for an engine that is away
   std::vector<std::string> resources;
 };
 int WorkerCommand(const WorkerOptions& options);

@@ -6,8 +6,15 @@
 #include "configs/load.h"
 #include "queue/codec.h"
 #include "tools/live/exit_code.h"
+#include "tools/live/file_system.h"
 
 namespace kev {
+namespace {
+
+// Runs of at most so many candidates keep all of them in memory (about 3 kB each).
+constexpr uint64_t kMostKept = 50000;
+
+}  // namespace
 
 int PrepareLive(const RunOptions& options, const Plan& plan, const std::string& target_cores,
                 LiveOptions* live) {
@@ -17,16 +24,26 @@ int PrepareLive(const RunOptions& options, const Plan& plan, const std::string& 
     live->durability = Durability::kNormal;
   else
     live->durability = Durability::kFast;
-  if (const Status s = CheckListen(options.listen, options.insecure); !s.ok())
+  if (const Status s = CheckListen(options.listen, options.insecure, !options.access.empty());
+      !s.ok())
     return Complain(s.error());
   live->listen = options.listen;
-  live->insecure = options.insecure;
+  live->access_file = options.access;
+  live->store_url = options.store;
+  live->force_network_fs = options.force_network_fs;
+  const auto keep_free = BytesFrom(options.keep_free);
+  if (!keep_free) {
+    return Complain(
+        {Code::kInvalid, "--keep-free " + options.keep_free + ": write a size, such as 64M or 2G"});
+  }
+  live->keep_free_bytes = *keep_free;
   live->output = options.json    ? OutputMode::kJson
                  : options.quiet ? OutputMode::kQuiet
                                  : OutputMode::kText;
   auto cores = SplitCores(target_cores);
   if (!cores) return Complain(cores.error());
   live->cores = std::move(*cores);
+  live->keep_ended = plan.budget.candidates != 0 && plan.budget.candidates <= kMostKept;
   live->processes = ProcessesFor(plan, live->cores.others.size());
   return kExitDone;
 }
@@ -39,7 +56,7 @@ Result<std::string> TargetCoresOf(const std::string& bundle_bytes) {
   return loaded->targets.at(0).cores;
 }
 
-int DriveToEnd(LiveOptions live, const Beginning& beginning) {
+int DriveToEnd(LiveOptions live, const Beginning& beginning, bool fresh) {
   const std::string folder = live.folder.path;
   bool began = true;
   const int exit_code = [&] {
@@ -53,8 +70,8 @@ int DriveToEnd(LiveOptions live, const Beginning& beginning) {
     if (!outcome.message.empty()) std::cerr << "kevolve: " << outcome.message << std::endl;
     return outcome.exit_code;
   }();
-  // A new run that could not begin leaves nothing behind. (A resumed one brings no beginning.)
-  if (!began && !beginning.events.empty()) {
+  // A new run that could not begin leaves nothing behind.
+  if (!began && fresh) {
     std::error_code ignored;
     std::filesystem::remove_all(folder, ignored);
   }

@@ -14,7 +14,8 @@ int PrepareLive(const RunOptions& options, const Plan& plan, const std::string& 
                 LiveOptions* live);
 // The core set of the first target in a run's bundle (its bytes).
 Result<std::string> TargetCoresOf(const std::string& bundle_bytes);
-int DriveToEnd(LiveOptions live, const Beginning& beginning);
+// `fresh`: the run is new; its folder goes again when it cannot begin.
+int DriveToEnd(LiveOptions live, const Beginning& beginning, bool fresh);
 
 }  // namespace kev
 

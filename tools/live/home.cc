@@ -1,10 +1,8 @@
 #include "tools/live/home.h"
 
 #include <fcntl.h>
-#include <sys/file.h>
 #include <sys/random.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -15,12 +13,13 @@
 #include <filesystem>
 #include <fstream>
 
+#include "tools/live/engine_folder.h"
+#include "tools/live/file_system.h"
+
 namespace kev {
 namespace {
 
 namespace fs = std::filesystem;
-
-constexpr size_t kSocketPathMost = 107;  // sockaddr_un::sun_path with its final zero
 
 std::string FromEnvironment(const char* name) {
   const char* value = std::getenv(name);
@@ -106,13 +105,8 @@ bool IsRunId(const std::string& name) {
 
 Result<RunFolder> CreateRunFolder(const std::string& id) {
   RunFolder folder{id, RunsFolder() + "/" + id};
-  if (folder.RedisSocket().size() > kSocketPathMost) {
-    return Error{Code::kUnavailable, "the socket path " + folder.RedisSocket() + " has " +
-                                         std::to_string(folder.RedisSocket().size()) +
-                                         " characters, and the system allows " +
-                                         std::to_string(kSocketPathMost) +
-                                         ": set KEVOLVE_HOME to a shorter path"};
-  }
+  if (Status s = CheckSocketPath(EngineFolder{folder.path}.RedisSocket()); !s.ok())
+    return s.error();
   if (Status s = CheckHome(); !s.ok()) return s.error();
   std::error_code error;
   fs::create_directories(RunsFolder(), error);
@@ -147,32 +141,15 @@ std::vector<std::string> RunIds() {
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(RunsFolder(), error)) {
     if (!entry.is_directory(error)) continue;
-    // The lock file is written once, when the run begins.
-    const auto when = fs::last_write_time(entry.path() / "lock", error);
+    // Written once, when the run begins.
+    auto when = fs::last_write_time(entry.path() / "secret", error);
+    if (error) when = fs::last_write_time(entry.path() / "lock", error);
     if (!error) found.emplace_back(when, entry.path().filename().string());
   }
   std::sort(found.begin(), found.end());
   std::vector<std::string> ids;
   for (auto& [when, id] : found) ids.push_back(std::move(id));
   return ids;
-}
-
-RunLock::~RunLock() { close(fd_); }
-
-Result<std::unique_ptr<RunLock>> RunLock::Take(const RunFolder& folder) {
-  const std::string path = folder.path + "/lock";
-  const int fd = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-  if (fd < 0) return FromErrno(errno, "cannot open " + path);
-  if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-    const int error = errno;
-    close(fd);
-    if (error == EWOULDBLOCK) {
-      return Error{Code::kExists, "run " + folder.id +
-                                      " is being driven by another engine (it holds " + path + ")"};
-    }
-    return FromErrno(error, "cannot lock " + path);
-  }
-  return std::unique_ptr<RunLock>(new RunLock(fd));
 }
 
 Result<int64_t> SecretOf(const RunFolder& folder) {
@@ -225,13 +202,6 @@ Status WriteFile(const std::string& path, const std::string& text) {
     return failed(error);
   }
   return {};
-}
-
-Result<uint64_t> FreeBytes(const std::string& path) {
-  struct statvfs info{};
-  if (statvfs(path.c_str(), &info) != 0)
-    return FromErrno(errno, "cannot read the free space of " + path);
-  return static_cast<uint64_t>(info.f_bavail) * info.f_frsize;
 }
 
 }  // namespace kev

@@ -1,12 +1,11 @@
 // Where things live on disk: $KEVOLVE_HOME/runs/<RUN>/ and the shipped configurations.
 //
-// A run's folder holds: lock, secret, engine.sock, redis/ (socket and append-only files), logs/,
-// best/, and, once the run has ended, run.kevrun (then redis/ is gone). Threads: none. Errors:
-// kPermission, kExists, kInvalid with the path.
+// A run's folder holds: lock, secret, epoch, logs/, best/, and, once the run has ended, run.kevrun.
+// The engine that drives it has its own folder (tools/live/engine_folder.h): of `kevolve run` that
+// is the run's. Threads: none. Errors: kPermission, kExists, kInvalid with the path.
 #ifndef KEV_TOOLS_LIVE_HOME_H_
 #define KEV_TOOLS_LIVE_HOME_H_
 
-#include <memory>
 #include <string>
 #include <vector>
 
@@ -31,10 +30,11 @@ bool IsRunId(const std::string& name);
 struct RunFolder {
   std::string id;
   std::string path;
-  std::string RedisSocket() const { return path + "/redis/redis.sock"; }
-  std::string EngineSocket() const { return path + "/engine.sock"; }
-  std::string Redis() const { return path + "/redis"; }
+  std::string Epoch() const { return path + "/epoch"; }  // engines so far, beside the store's
+  std::string Outside() const { return path + "/outside-workers"; }  // there: some have joined
+  std::string Engine() const { return path + "/engine"; }  // which service has it; else none
   std::string Logs() const { return path + "/logs"; }
+  std::string Log() const { return path + "/log.kevrun"; }  // what has left the store
   std::string Archive() const { return path + "/run.kevrun"; }
   std::string Best() const { return path + "/best"; }
 };
@@ -44,23 +44,11 @@ Result<RunFolder> CreateRunFolder(const std::string& id);
 Result<RunFolder> FindRunFolder(const std::string& id);
 std::vector<std::string> RunIds();  // newest last
 
-// Held by the one engine that may write a run. Let go when destroyed or when the process dies.
-class RunLock {
- public:
-  ~RunLock();
-  static Result<std::unique_ptr<RunLock>> Take(
-      const RunFolder& folder);  // kExists: a live engine has it
- private:
-  explicit RunLock(int fd) : fd_(fd) {}
-  int fd_;
-};
-
 // Random bits that verify jobs draw held-out shapes from; made once per run, readable by its owner
 // only.
 Result<int64_t> SecretOf(const RunFolder& folder);
 
 Status WriteFile(const std::string& path, const std::string& text);  // by temporary name and rename
-Result<uint64_t> FreeBytes(const std::string& path);
 
 }  // namespace kev
 

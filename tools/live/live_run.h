@@ -1,8 +1,8 @@
-// LiveRun: everything that one run needs on this machine, put together and driven to its end:
-// store, transport, host, stage processes, signals, progress, and the archive at the end.
+// LiveRun: one run, driven on this machine to its end by an engine of its own, with progress shown,
+// signals heeded, and the archive at the end.
 //
-// Threads: the caller's only (children die with it). Errors: an Outcome with an exit code and a
-// message.
+// Threads: the caller's only, the main one (children die with it). Errors: an Outcome with an exit
+// code and a message.
 #ifndef KEV_TOOLS_LIVE_LIVE_RUN_H_
 #define KEV_TOOLS_LIVE_LIVE_RUN_H_
 
@@ -14,7 +14,9 @@
 #include "engine/core/run_core.h"
 #include "engine/host/host.h"
 #include "queue/redis_server.h"
+#include "tools/live/engine_service.h"
 #include "tools/live/home.h"
+#include "tools/live/listen.h"
 #include "tools/live/machine.h"
 #include "tools/live/progress.h"
 
@@ -23,15 +25,17 @@ namespace kev {
 struct LiveOptions {
   RunFolder folder;
   Durability durability = Durability::kStrict;
+  std::string store_url;  // empty: a redis-server of its own
+  bool force_network_fs = false;
   std::vector<std::string> listen;  // tcp://address:port, besides the run's own socket
-  bool insecure = false;            // allow listening beyond loopback without keys
+  std::string access_file;          // keys for tcp; empty: none
   OutputMode output = OutputMode::kText;
   CoreSplit cores;
-  std::vector<StageProcess> processes;  // stage processes to start here
-  uint64_t keep_free_bytes = 64ull
-                             << 20;  // below this nothing new is dispatched, and the run stops
-  bool archive = true;               // write run.kevrun at the end (the benchmark does not)
+  std::vector<StageProcess> processes;     // stage processes to start here
+  uint64_t keep_free_bytes = 64ull << 20;  // with less on the disk nothing new is given out
+  bool archive = true;                     // write run.kevrun at the end (the benchmark does not)
   bool projections = true;
+  bool keep_ended = false;  // all of what has ended stays in memory (EngineOptions)
 };
 
 struct LiveOutcome {
@@ -40,15 +44,8 @@ struct LiveOutcome {
   std::string source_path;  // of the best kernel, once saved
 };
 
-// What the run begins with: blobs that must be there first, then the first events. Not used by a
-// resumed run.
-struct Beginning {
-  std::vector<std::pair<BlobRef, std::string>> blobs;
-  std::vector<Event> events;
-};
-
-// Whether a run may listen there: tcp://ADDRESS:PORT, and beyond this machine only when `insecure`.
-Status CheckListen(const std::vector<std::string>& endpoints, bool insecure);
+class EngineCalls;
+class InterruptCounter;
 
 class LiveRun {
  public:
@@ -56,34 +53,30 @@ class LiveRun {
   ~LiveRun();
   // Opens lock and store. Fold what the store has: an empty core for a new run.
   Status Open();
-  // Runs to the end, an interrupt or a failure.
+  // Runs to the end, an interrupt or a failure. Of a run that the store has, the events of the
+  // beginning come after what is logged.
   LiveOutcome Drive(const Beginning& beginning);
-  const RunCore& core() const { return *core_; }
-  const Host* host() const { return host_.get(); }
+  const RunCore& core() const { return *run_->core; }
+  const Host* host() const { return service_.host(); }
   // Called after each pass of the loop (benchmarks look at the host there).
   std::function<void(const Host&)> on_turn;
 
  private:
-  struct Parts;
-  Status StartParts();
-  LiveOutcome Loop();
+  LiveOutcome Loop(const InterruptCounter& interrupts);
   LiveOutcome Interrupted(bool at_once);
-  bool WatchChildren(LiveOutcome* outcome);
-  bool WatchDisk(LiveOutcome* outcome);
-  // A stage process of ours that lost its session is ended, so that WatchChildren starts another.
-  void ReplaceSilent(const Hello& hello);
+  LiveOutcome Failed(const Error& error, const std::string& what, int exit_code);
   LiveOutcome Conclude();
-  Status WriteArchive();
-  Result<std::string> SaveBest();
+  std::string ResumeHint() const;
 
   LiveOptions options_;
-  std::unique_ptr<RunCore> core_;
-  std::unique_ptr<Parts> parts_;
-  std::unique_ptr<Host> host_;
-  HostedRun* run_ = nullptr;
+  EngineService service_;
+  std::unique_ptr<EngineCalls> calls_;
+  ServedRun* run_ = nullptr;
   std::unique_ptr<LiveProgress> progress_;
-  uint64_t epoch_ = 0;
 };
+
+// The exit code of a run that has ended, as its core says.
+int ExitCodeOfEnd(const RunCore& core);
 
 }  // namespace kev
 

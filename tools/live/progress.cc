@@ -66,10 +66,9 @@ void LiveProgress::Committed(const EventGroup& group, const RunCore& core) {
     ++done_by_step_[core.plan().steps[report->key.step].id];
     if (mode_ != OutputMode::kJson || report->key.subject.kind != SubjectKind::kCandidate) continue;
     const uint32_t n = report->key.subject.number;
-    if (n > core.candidates().size() || !core.candidates()[n - 1].ended ||
-        std::exchange(told_[n], true))
-      continue;
-    const Candidate& c = core.candidates()[n - 1];
+    const Candidate* ended = core.candidates().Find(n);
+    if (ended == nullptr || !ended->ended || std::exchange(told_[n], true)) continue;
+    const Candidate& c = *ended;
     Value v;
     v.Set("event", "candidate");
     v.Set("candidate", c.view.name);

@@ -27,36 +27,58 @@ Status FoldEntry(const LogEntry& entry, RunCore* core) {
 
 }  // namespace
 
-RunLog::RunLog(std::string run, std::string path, RedisStore* store)
-    : run_(std::move(run)), path_(std::move(path)), store_(store) {}
-
-Result<std::unique_ptr<RunCore>> RunLog::Load(RunCore::Options options) {
-  std::unique_ptr<RunCore> core;
-  auto snapshot = store_->Snapshot(run_);
-  if (!snapshot) return snapshot.error();
-  if (snapshot->seq != 0) {
-    auto restored = RunCore::FromSnapshot(snapshot->state, options);
-    // Another version's snapshot is no error: the log says all of it.
-    if (restored && (*restored)->last_seq() == snapshot->seq) core = std::move(*restored);
-  }
-  const bool from_snapshot = core != nullptr;
-  if (!core) core = std::make_unique<RunCore>(run_, options);
+Status ForEachEntry(const std::string& run, const std::string& path, RedisStore& store,
+                    const std::function<Status(LogEntry)>& each) {
+  uint64_t last = 0;
+  const auto once = [&](LogEntry entry) {
+    if (entry.last_seq <= last) return Status();
+    last = entry.last_seq;
+    return each(std::move(entry));
+  };
   std::error_code ignored;
-  if (!from_snapshot && std::filesystem::exists(path_, ignored)) {
-    auto file = LogFile::Read(path_);
-    if (!file) return file.error();
-    const Status s = (*file)->ForEach(1, UINT64_MAX,
-                                      [&](LogEntry entry) { return FoldEntry(entry, core.get()); });
-    if (!s.ok()) return s.error();
+  // A live engine may move entries from the store to the file between the two looks.
+  for (int look = 0; look < 3; ++look) {
+    if (std::filesystem::exists(path, ignored)) {
+      auto file = LogFile::Read(path);
+      if (!file) return file.error();
+      if (Status s = (*file)->ForEach(last + 1, UINT64_MAX, once); !s.ok()) return s;
+    }
+    const auto first = store.FirstSeq(run);
+    if (!first) return first.error();
+    if (*first <= last + 1) break;
   }
-  const Status s = store_->ForEachEntry(
-      run_, core->last_seq() + 1, [&](LogEntry entry) { return FoldEntry(entry, core.get()); });
+  return store.ForEachEntry(run, last + 1, once);
+}
+
+RunLog::RunLog(std::string run, std::string path) : run_(std::move(run)), path_(std::move(path)) {}
+
+Result<std::unique_ptr<RunCore>> RunLog::Load(RedisStore& store, RunCore::Options options) {
+  std::unique_ptr<RunCore> core;
+  if (!options.keep_ended) {
+    auto snapshot = store.Snapshot(run_);
+    if (!snapshot) return snapshot.error();
+    if (snapshot->seq != 0) {
+      // Another version's snapshot is no error: the log says all of it.
+      auto restored = RunCore::FromSnapshot(snapshot->state, options);
+      if (restored && (*restored)->last_seq() == snapshot->seq && (*restored)->run() == run_)
+        core = std::move(*restored);
+    }
+  }
+  const auto fold = [&](LogEntry entry) { return FoldEntry(entry, core.get()); };
+  Status s;
+  if (core) {
+    s = store.ForEachEntry(run_, core->last_seq() + 1, fold);
+  } else {
+    core = std::make_unique<RunCore>(run_, options);
+    s = ForEachEntry(run_, path_, store, fold);
+  }
   if (!s.ok()) return s.error();
   core->TakeChanged();
   return core;
 }
 
-Status RunLog::Follow(HostedRun* run) {
+Status RunLog::Follow(RedisStore& store, HostedRun* run, std::function<void(uint64_t)> trim) {
+  trim_ = std::move(trim);
   Value header;
   header.Set("run", run_);
   header.Set("format", "kevrun");
@@ -65,15 +87,13 @@ Status RunLog::Follow(HostedRun* run) {
   if (!file) return file.error();
   file_ = std::move(*file);
   // What was confirmed and had not reached the file when the last engine ended.
-  uint64_t first_in_store = 0;
-  const Status s = store_->ForEachEntry(run_, 1, [&](LogEntry entry) {
-    if (first_in_store == 0) first_in_store = entry.last_seq;
+  const Status s = store.ForEachEntry(run_, 1, [&](LogEntry entry) {
     return entry.last_seq > file_->last_seq() ? file_->Append(entry) : Status();
   });
   if (!s.ok()) return s;
-  auto group = first_in_store == 0 ? Result<uint64_t>(uint64_t{0}) : store_->FirstSeq(run_);
-  if (!group) return group.error();
-  trimmed_to_ = *group == 0 ? 0 : *group - 1;
+  auto first = store.FirstSeq(run_);
+  if (!first) return first.error();
+  trimmed_to_ = *first == 0 ? 0 : *first - 1;
   auto before = std::move(run->on_committed);
   run->on_committed = [this, before](const EventGroup& events, const Commit& commit) {
     Committed(commit);
@@ -89,7 +109,7 @@ void RunLog::Committed(const Commit& commit) {
     s = file_->Sync();
     // The entry of the snapshot itself stays: an empty stream would not say where the log ends.
     if (s.ok() && commit.expected_seq > 0) {
-      store_->Trim(run_, commit.expected_seq);
+      trim_(commit.expected_seq);
       trimmed_to_ = commit.expected_seq;
     }
   }
@@ -111,24 +131,6 @@ std::optional<std::vector<std::string>> RunLog::Trimmed(uint64_t from, uint64_t 
     return std::nullopt;
   }
   return bodies;
-}
-
-Status RunLog::ForEach(const std::function<Status(LogEntry)>& each) {
-  uint64_t last = 0;
-  const auto once = [&](LogEntry entry) {
-    if (entry.last_seq <= last) return Status();
-    last = entry.last_seq;
-    return each(std::move(entry));
-  };
-  std::error_code ignored;
-  if (!file_ && std::filesystem::exists(path_, ignored)) {
-    auto file = LogFile::Read(path_);
-    if (!file) return file.error();
-    if (Status s = (*file)->ForEach(1, UINT64_MAX, once); !s.ok()) return s;
-  } else if (file_) {
-    if (Status s = file_->ForEach(1, UINT64_MAX, once); !s.ok()) return s;
-  }
-  return store_->ForEachEntry(run_, last + 1, once);
 }
 
 }  // namespace kev

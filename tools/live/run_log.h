@@ -20,23 +20,26 @@
 
 namespace kev {
 
+// Every entry of a run's log from the beginning: what the file at `path` has (there may be none),
+// then what only the store has.
+Status ForEachEntry(const std::string& run, const std::string& path, RedisStore& store,
+                    const std::function<Status(LogEntry)>& each);
+
 class RunLog {
  public:
-  // `path`: of the file; made when the first group comes. The store may be changed later.
-  RunLog(std::string run, std::string path, RedisStore* store);
+  // `path`: of the file.
+  RunLog(std::string run, std::string path);
 
   // The core as the log leaves it: from the newest snapshot and what came after it, or from the
   // beginning. Every group's digest is compared. An empty log gives a new core.
-  Result<std::unique_ptr<RunCore>> Load(RunCore::Options options);
+  // A core that keeps what has ended is folded from the beginning. `store`: for calls that wait.
+  Result<std::unique_ptr<RunCore>> Load(RedisStore& store, RunCore::Options options);
   // From now on what `run` commits goes to the file as well, and leaves the store with the next
-  // snapshot. REQUIRES: Load.
-  Status Follow(HostedRun* run);
-  void UseStore(RedisStore* store) { store_ = store; }
+  // snapshot: `trim` is told up to which event the file has everything.
+  Status Follow(RedisStore& store, HostedRun* run, std::function<void(uint64_t seq)> trim);
 
   // Event groups of the part that the store no longer has; nullopt when it has all of from..to.
   std::optional<std::vector<std::string>> Trimmed(uint64_t from, uint64_t to);
-  // Every entry from the beginning, file first.
-  Status ForEach(const std::function<Status(LogEntry)>& each);
   const std::optional<Error>& failed() const { return failed_; }
   // Last event that only the file has; 0: the store has everything.
   uint64_t trimmed_to() const { return trimmed_to_; }
@@ -46,8 +49,8 @@ class RunLog {
 
   std::string run_;
   std::string path_;
-  RedisStore* store_;
   std::unique_ptr<LogFile> file_;
+  std::function<void(uint64_t)> trim_;
   uint64_t trimmed_to_ = 0;
   std::optional<Error> failed_;
 };

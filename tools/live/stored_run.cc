@@ -5,7 +5,11 @@
 #include "queue/codec.h"
 #include "queue/redis_server.h"
 #include "queue/redis_store.h"
+#include "tools/live/engine_folder.h"
+#include "tools/live/folder_lock.h"
 #include "tools/live/home.h"
+#include "tools/live/run_epoch.h"
+#include "tools/live/run_log.h"
 
 namespace kev {
 namespace {
@@ -22,7 +26,7 @@ class ArchivedRun : public StoredRun {
 
 class RedisRun : public StoredRun {
  public:
-  RedisRun(std::unique_ptr<RunLock> lock, std::unique_ptr<EmbeddedRedis> server,
+  RedisRun(std::unique_ptr<FolderLock> lock, std::unique_ptr<EmbeddedRedis> server,
            std::unique_ptr<RedisStore> store)
       : lock_(std::move(lock)), server_(std::move(server)), store_(std::move(store)) {}
   ~RedisRun() override {
@@ -33,7 +37,7 @@ class RedisRun : public StoredRun {
   RedisStore& store() { return *store_; }
 
  private:
-  std::unique_ptr<RunLock>
+  std::unique_ptr<FolderLock>
       lock_;  // with the server: nobody may resume the run while it is read this way
   std::unique_ptr<EmbeddedRedis> server_;  // null while a live engine has its own
   std::unique_ptr<RedisStore> store_;
@@ -57,34 +61,53 @@ Result<std::unique_ptr<StoredRun>> OpenArchive(const std::string& path) {
   return std::unique_ptr<StoredRun>(std::move(run));
 }
 
+// The engine's lock is borrowed while nobody has it: then its server is ours to start.
 Result<std::unique_ptr<StoredRun>> OpenRedis(const RunFolder& folder) {
+  const auto engine = EngineOf(folder);
+  if (!engine) return engine.error();
+  const std::string address = StoreAddress(*engine);
+  const bool own = address == "unix:" + engine->RedisSocket();
   std::unique_ptr<EmbeddedRedis> server;
-  auto lock = RunLock::Take(folder);
-  std::unique_ptr<RunLock> held;
+  auto lock = FolderLock::Borrow(engine->path, "run " + folder.id);
+  std::unique_ptr<FolderLock> held;
+  bool live = false;
   if (lock) {
-    if (!std::filesystem::exists(folder.Redis())) {
-      return Error{Code::kNotFound,
-                   "run " + folder.id + " has nothing stored yet (it was stopped before it began)"};
-    }
     held = std::move(*lock);
-    EmbeddedRedisOptions options;
-    options.folder = folder.Redis();
-    auto started = EmbeddedRedis::Start(options);
-    if (!started) return started.error();
-    server = std::move(*started);
+    if (own) {
+      if (!std::filesystem::exists(engine->Redis())) {
+        return Error{
+            Code::kNotFound,
+            "run " + folder.id + " has nothing stored yet (it was stopped before it began)"};
+      }
+      EmbeddedRedisOptions options;
+      options.folder = engine->Redis();
+      auto started = EmbeddedRedis::Start(options);
+      if (!started) return started.error();
+      server = std::move(*started);
+    }
   } else if (lock.error().code != Code::kExists) {
     return lock.error();
+  } else {
+    // A service that lives may have given the run up.
+    live = engine->path == folder.path || !FolderLock::Borrow(folder.path, "run " + folder.id).ok();
   }
-  auto store = RedisStore::Connect("unix:" + folder.RedisSocket());
+  auto store = RedisStore::Connect(address);
   if (!store) return store.error();
-  const bool live = server == nullptr;
   auto run = std::make_unique<RedisRun>(std::move(held), std::move(server), std::move(*store));
   run->id = folder.id;
   run->where = folder.path;
+  run->store_address = address;
   run->state = live ? StoredRun::State::kLive : StoredRun::State::kInterrupted;
-  auto log = run->store().WholeLog(folder.id);
-  if (!log) return log.error();
-  run->log = std::move(*log);
+  const Status s = ForEachEntry(folder.id, folder.Log(), run->store(), [&](LogEntry entry) {
+    run->log.push_back(std::move(entry));
+    return Status();
+  });
+  if (!s.ok()) return s.error();
+  if (run->log.empty()) {
+    auto admin = RedisAdmin::Connect(address);
+    if (!admin) return admin.error();
+    if (Status ours = CheckEpoch(**admin, folder, address); !ours.ok()) return ours.error();
+  }
   return std::unique_ptr<StoredRun>(std::move(run));
 }
 
@@ -111,7 +134,7 @@ Result<std::unique_ptr<RunCore>> Fold(const std::string& run, const std::vector<
   return core;
 }
 
-Result<std::unique_ptr<StoredRun>> StoredRun::Open(const std::string& name) {
+Result<std::unique_ptr<StoredRun>> StoredRun::OpenUnfolded(const std::string& name) {
   std::error_code error;
   Result<std::unique_ptr<StoredRun>> run = Error{};
   if (name.ends_with(".kevrun")) {
@@ -124,10 +147,18 @@ Result<std::unique_ptr<StoredRun>> StoredRun::Open(const std::string& name) {
     run = std::filesystem::exists(folder->Archive(), error) ? OpenArchive(folder->Archive())
                                                             : OpenRedis(*folder);
   }
+  return run;
+}
+
+Result<std::unique_ptr<StoredRun>> StoredRun::Open(const std::string& name) {
+  auto run = OpenUnfolded(name);
   if (!run) return run;
   auto core = Fold((*run)->id, (*run)->log, &(*run)->groups);
   if (!core) return core.error();
   (*run)->core = std::move(*core);
+  // An archive may be of a run that had not ended when it was made.
+  if ((*run)->store_address.empty() && (*run)->core->phase() != Phase::kEnded)
+    (*run)->state = State::kInterrupted;
   return run;
 }
 

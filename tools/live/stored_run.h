@@ -13,6 +13,7 @@
 
 #include "engine/core/run_core.h"
 #include "queue/archive.h"
+#include "tools/live/home.h"
 
 namespace kev {
 
@@ -22,13 +23,16 @@ class StoredRun {
   virtual ~StoredRun() = default;
   // `name`: a run's id, or the path of an archive file.
   static Result<std::unique_ptr<StoredRun>> Open(const std::string& name);
+  // The same without folding it: `groups` and `core` stay empty.
+  static Result<std::unique_ptr<StoredRun>> OpenUnfolded(const std::string& name);
 
   virtual Result<std::string> Blob(const std::string& sha256) = 0;
 
   std::string id;
   State state = State::kEnded;
-  std::string warning;  // what is missing of it; empty when it is whole
-  std::string where;    // path of the archive or of the run folder
+  std::string warning;        // what is missing of it; empty when it is whole
+  std::string where;          // path of the archive or of the run folder
+  std::string store_address;  // address of the store that it is in; empty: it is in an archive
   std::vector<LogEntry> log;
   std::vector<EventGroup> groups;  // decoded
   std::unique_ptr<RunCore> core;   // folded to the end

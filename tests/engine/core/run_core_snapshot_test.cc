@@ -1,6 +1,7 @@
 // Snapshots: a core that goes on from one cannot be told from the core that it was taken of.
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <memory>
 
 #include "tests/engine/support/driven_run.h"
@@ -61,6 +62,168 @@ TEST_CASE("from a snapshot at any point of a random run the rest goes as if ther
       CHECK(twin.core->Snapshot() == plain.Snapshot());
     }
   }
+}
+
+// A run in which much has happened.
+RandomRun Busy(uint64_t seed) {
+  RandomRun run(seed);
+  for (int turn = 0; turn < 80; ++turn) run.Turn();
+  return run;
+}
+
+constexpr RunCore::Options kSlim{.payloads = true, .keep_ended = false};
+
+TEST_CASE("a core can be saved at any phase, also before anything was submitted") {
+  RunCore fresh("test");
+  const Twin twin = TwinOf(fresh, {});
+  CHECK(twin.core->phase() == Phase::kNew);
+  DrivenRun run(LinearPlan().plan());
+  for (EventGroup group : run.log())
+    CHECK(RunCore::DigestCommands(twin.core->Apply(group)) == group.digest);
+  DrivenRun over(LinearPlan().plan());
+  over.Play();
+  const Twin ended = TwinOf(over.core(), {});
+  CHECK(ended.core->ended()->stopped_by == "candidates");
+  CHECK(ToJson(ended.core->claim()) == ToJson(over.core().claim()));
+  CHECK(Picture(*ended.core) == Picture(over.core()));
+}
+
+TEST_CASE("a budget that was changed is still changed") {
+  DrivenRun run(LinearPlan().plan());
+  Value data;
+  data.Set("candidates", 3);
+  run.Apply({Signal{Signal::Kind::kBudget, data}});
+  CHECK(TwinOf(run.core(), {}).core->plan().budget.candidates == 3);
+}
+
+TEST_CASE("what has changed and was not taken yet is in the snapshot") {
+  RunCore core("test");
+  core.Apply({1, 0, {RunSubmitted{LinearPlan().plan(), Value()}}, {}});
+  const Twin twin = TwinOf(core, {});
+  CHECK(twin.core->TakeChanged() == std::vector<Subject>{{SubjectKind::kRequest, 1}});
+  auto folded = RunCore::FromSnapshot(core.Snapshot(), {.payloads = false, .keep_ended = true});
+  REQUIRE(folded.ok());
+  CHECK((*folded)->TakeChanged().empty());
+}
+
+TEST_CASE("a core that lets go can go on from one that kept all") {
+  for (uint64_t seed = 1; seed <= 20; ++seed) {
+    CAPTURE(seed);
+    RandomRun run = Busy(seed);
+    auto slim = RunCore::FromSnapshot(run.core().Snapshot(), kSlim);
+    REQUIRE(slim.ok());
+    for (int turn = 0; turn < 60; ++turn) {
+      run.Turn();
+      REQUIRE(RunCore::DigestCommands((*slim)->Apply(run.group())) == run.group().digest);
+    }
+    CHECK(ToJson((*slim)->RunRecord()) == ToJson(run.core().RunRecord()));
+    size_t there = 0;
+    for (const Candidate& c : (*slim)->candidates()) there += c.ended ? 1 : 0;
+    CHECK(there <= 16 + 1 + run.core().dead_letters().size() + 60 * 4);
+  }
+}
+
+Code CodeOf(std::string_view bytes) {
+  const auto core = RunCore::FromSnapshot(bytes, {});
+  REQUIRE_FALSE(core.ok());
+  return core.error().code;
+}
+
+TEST_CASE("a snapshot of another version is a conflict, and says so") {
+  const std::string bytes = Busy(3).core().Snapshot();
+  // List head, form number, decision version.
+  REQUIRE(bytes[1] == 1);
+  REQUIRE(bytes[2] == static_cast<char>(kDecisionVersion));
+  for (const size_t at : {1, 2}) {
+    std::string other = bytes;
+    other[at] = static_cast<char>(other[at] + 1);
+    CHECK(CodeOf(other) == Code::kConflict);
+  }
+  std::string other = bytes;
+  other[2] = 77;
+  CHECK(
+      RunCore::FromSnapshot(other, {}).error().message ==
+      "the snapshot is of form 1 and decision version 77, this program reads form 1 and version " +
+          std::to_string(kDecisionVersion) + ": fold the log from its beginning");
+}
+
+TEST_CASE("a snapshot that is cut short, longer or changed anywhere is corrupt") {
+  const std::string bytes = Busy(5).core().Snapshot();
+  CounterRandom random(5, "damage");
+  CHECK(CodeOf("") == Code::kCorrupt);
+  CHECK(CodeOf("snapshot") == Code::kCorrupt);
+  CHECK(CodeOf(bytes + '\xc0') == Code::kCorrupt);
+  for (int i = 0; i < 300; ++i) {
+    const size_t length = i < 40 ? static_cast<size_t>(i) : random.Below(bytes.size());
+    CAPTURE(length);
+    CHECK(CodeOf(bytes.substr(0, length)) == Code::kCorrupt);
+  }
+  for (int i = 0; i < 300; ++i) {
+    const size_t at = i < 40 ? static_cast<size_t>(i) : random.Below(bytes.size());
+    CAPTURE(at);
+    std::string changed = bytes;
+    changed[at] = static_cast<char>(changed[at] ^ (1 << random.Below(8)));
+    const Code code = CodeOf(changed);
+    CHECK((code == Code::kCorrupt || (code == Code::kConflict && (at == 1 || at == 2))));
+  }
+}
+
+// The snapshot with another body, whose digest is right.
+std::string Signed(std::string_view body) {
+  std::string sum;
+  const Digest128 digest = DigestOf(body);
+  for (const uint64_t half : {digest.lo, digest.hi}) {
+    for (int i = 0; i < 8; ++i) sum.push_back(static_cast<char>(half >> (8 * i)));
+  }
+  std::string bytes;
+  PackedWriter out(&bytes);
+  out.List(4);
+  out.Int(1);
+  out.Int(kDecisionVersion);
+  out.Bytes(sum);
+  out.Bytes(body);
+  return bytes;
+}
+
+TEST_CASE("a snapshot whose digest is right and whose content is not brings nothing down") {
+  int taken = 0;
+  for (uint64_t seed = 1; seed <= 30; ++seed) {
+    RandomRun run = Busy(seed);
+    const RunCore::Options options{.payloads = true, .keep_ended = seed % 2 == 0};
+    auto core = RunCore::FromSnapshot(run.core().Snapshot(), options);
+    REQUIRE(core.ok());
+    for (int turn = 0; turn < 3; ++turn) {
+      run.Turn();
+      (*core)->Apply(run.group());
+    }
+    const std::string bytes = (*core)->Snapshot();
+    PackedItems items{PackedView(bytes)};
+    for (int i = 0; i < 4; ++i) REQUIRE(items.Next());
+    const std::string body(items.value().AsBytes());
+    REQUIRE(Signed(body) == bytes);
+    run.Turn();
+    CounterRandom random(seed, "forged");
+    for (int i = 0; i < 60; ++i) {
+      CAPTURE(seed);
+      CAPTURE(i);
+      std::string forged = body;
+      if (i < 10) forged.resize(random.Below(body.size()));
+      for (uint64_t n = 1 + random.Below(3); n > 0; --n)
+        forged[random.Below(forged.size())] = static_cast<char>(random.Below(256));
+      const auto other = RunCore::FromSnapshot(Signed(forged), options);
+      if (!other.ok()) {
+        CHECK(other.error().code == Code::kCorrupt);
+        continue;
+      }
+      ++taken;
+      static_cast<void>(Picture(**other));
+      static_cast<void>((*other)->Snapshot());
+      EventGroup group = run.group();
+      group.first_seq = (*other)->last_seq() + 1;
+      (*other)->Apply(group);
+    }
+  }
+  CHECK(taken > 50);  // most of a snapshot is text and numbers, of which one is as good as another
 }
 
 }  // namespace

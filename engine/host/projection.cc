@@ -1,0 +1,38 @@
+#include "engine/host/projection.h"
+
+#include "engine/core/record_json.h"
+
+namespace kev {
+
+Projection SubjectProjection(const RunCore& core, Subject subject) {
+  static constexpr const char* kPrefix[] = {"cand:", "req:", "prep:"};
+  Projection p;
+  p.key = kPrefix[static_cast<size_t>(subject.kind)] + std::to_string(subject.number);
+  if (subject.kind == SubjectKind::kCandidate) {
+    const Candidate& c = core.candidates()[subject.number - 1];
+    p.fields.emplace_back("state", c.ended ? "ended" : "active");
+    if (c.ended) p.fields.emplace_back("verdict", Name(c.verdict));
+  }
+  p.fields.emplace_back("record", CandidateRecordJson(core, subject));
+  return p;
+}
+
+Projection RunProjection(const RunCore& core) {
+  return {"run", {{"record", ToJson(core.RunRecord())}}};
+}
+
+std::vector<Projection> AllProjections(const RunCore& core) {
+  std::vector<Projection> all;
+  const auto add = [&](SubjectKind kind, uint32_t n) {
+    all.push_back(SubjectProjection(core, {kind, n}));
+  };
+  for (uint32_t n = 1; n <= core.prepared().size(); ++n) add(SubjectKind::kPrepared, n);
+  for (uint32_t n = 1; n <= core.requests().size(); ++n) {
+    if (core.requests().Find(n) != nullptr) add(SubjectKind::kRequest, n);
+  }
+  for (const Candidate& c : core.candidates()) add(SubjectKind::kCandidate, c.view.id.number);
+  all.push_back(RunProjection(core));
+  return all;
+}
+
+}  // namespace kev

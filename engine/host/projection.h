@@ -1,0 +1,23 @@
+// Projections: what people find of a run beside its log (records of the run, its candidates,
+// requests and prepared things), as functions of the fold. Whoever writes or checks them uses
+// these.
+//
+// Threads: plain values. Errors: none.
+#ifndef KEV_ENGINE_HOST_PROJECTION_H_
+#define KEV_ENGINE_HOST_PROJECTION_H_
+
+#include <vector>
+
+#include "engine/core/run_core.h"
+#include "engine/host/store.h"
+
+namespace kev {
+
+Projection SubjectProjection(const RunCore& core, Subject subject);
+Projection RunProjection(const RunCore& core);
+// All, but for what the core has let go.
+std::vector<Projection> AllProjections(const RunCore& core);
+
+}  // namespace kev
+
+#endif  // KEV_ENGINE_HOST_PROJECTION_H_

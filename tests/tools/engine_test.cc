@@ -1,0 +1,261 @@
+// kevolve engine: many runs as a service, that its death, its store's death and a second engine do
+// not harm.
+#include <doctest/doctest.h>
+#include <signal.h>
+
+#include <algorithm>
+#include <filesystem>
+
+#include "tests/tools/support/service.h"
+
+using namespace kev::test;
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr int kExitDone = 0, kExitBadInput = 2, kExitEnvironment = 5, kExitStoreLost = 6;
+
+void CheckEndedWhole(const Sandbox& sandbox, const std::string& run, size_t candidates) {
+  REQUIRE(WaitUntil([&] { return Archived(sandbox, run); }, kServiceLimit));
+  const CommandResult replay = sandbox.Run({"kevolve", "replay", run});
+  CHECK_MESSAGE(replay.exit_code == kExitDone, replay.err);
+  const Json shown = Json::parse(sandbox.Run({"kevolve", "show", run, "--json"}).out);
+  CHECK(shown["status"] == "done");
+  CHECK(shown["candidates"] == candidates);
+  CHECK(shown["evaluated"] == candidates);
+}
+
+void Contains(const std::string& text, std::initializer_list<const char*> parts) {
+  for (const char* part : parts) CHECK_MESSAGE(text.find(part) != std::string::npos, text);
+}
+
+}  // namespace
+
+TEST_CASE("a service drives what is submitted, to the same end as `kevolve run`") {
+  Sandbox sandbox;
+  RunningCommand* engine = StartService(&sandbox);
+  const CommandResult result =
+      sandbox.Run({"kevolve", "run", Fixture("tiny.yaml"), "--candidates", "3", "--engine",
+                   "default", "--json", "-o", sandbox.Path("best.c")});
+  INFO(result.err);
+  CHECK(result.exit_code == kExitDone);
+  const Json done = DoneLine(result);
+  CHECK(done["candidates"] == 3);
+  CHECK(done["best"]["source"] == sandbox.Path("best.c"));
+  CHECK(ReadFile(sandbox.Path("best.c")).find("scale") != std::string::npos);
+  CheckEndedWhole(sandbox, done["run"], 3);
+  engine->Signal(SIGTERM);
+  CHECK(engine->Wait(kServiceLimit).exit_code == kExitDone);
+  CHECK(sandbox.Processes().empty());
+}
+
+TEST_CASE("one key gives one run, however often it is submitted; for other work it is refused") {
+  Sandbox sandbox;
+  StartService(&sandbox);
+  const std::string first = Submit(sandbox, "2", {"--key", "nightly"});
+  REQUIRE(!first.empty());
+  CHECK(Submit(sandbox, "2", {"--key", "nightly"}) == first);
+  CheckEndedWhole(sandbox, first, 2);
+  CHECK(Submit(sandbox, "2", {"--key", "nightly"}) == first);  // after its end, too
+  const CommandResult other =
+      sandbox.Run({"kevolve", "run", Fixture("tiny.yaml"), "--candidates", "9", "--engine",
+                   "default", "--detach", "--key", "nightly"});
+  CHECK(other.exit_code != kExitDone);
+  Contains(other.err, {"nightly", "another submission", first.c_str()});
+  CHECK(sandbox.RunIds().size() == 1);
+}
+
+TEST_CASE("two runs share one engine fairly, each with its own budget") {
+  Sandbox sandbox;
+  StartService(&sandbox);
+  const std::string a = Submit(sandbox, "5");
+  const std::string b = Submit(sandbox, "3");
+  REQUIRE(!a.empty());
+  REQUIRE(!b.empty());
+  // The later one does not wait for the earlier one's end.
+  REQUIRE(WaitUntil([&] { return HasCandidateResult(sandbox, b, "c1"); }, kServiceLimit));
+  CHECK_FALSE(Archived(sandbox, a));
+  CheckEndedWhole(sandbox, a, 5);
+  CheckEndedWhole(sandbox, b, 3);
+}
+
+TEST_CASE("an engine that was killed takes its unfinished runs up again") {
+  Sandbox sandbox;
+  RunningCommand* engine = StartService(&sandbox);
+  const std::string run = Submit(sandbox, "3", {"--key", "k"});
+  REQUIRE(WaitUntil([&] { return HasCandidateResult(sandbox, run, "c1"); }, kServiceLimit));
+  engine->Signal(SIGKILL);
+  engine->Wait(kServiceLimit);
+  const std::vector<Json> before = LogOf(sandbox, run);  // with a server started for it
+  CHECK(!before.empty());
+  StartService(&sandbox);
+  CHECK(Submit(sandbox, "3", {"--key", "k"}) == run);
+  CheckEndedWhole(sandbox, run, 3);
+  const std::vector<Json> after = LogOf(sandbox, run);
+  REQUIRE(after.size() > before.size());
+  CHECK(std::equal(before.begin(), before.end(), after.begin()));
+}
+
+TEST_CASE("the death of a service's store is mended, and attach hears nothing of it but a note") {
+  Sandbox sandbox;
+  RunningCommand* engine = StartService(&sandbox);
+  const std::string run = Submit(sandbox, "3");
+  RunningCommand* attached = sandbox.Start({"kevolve", "attach", run, "--json"});
+  REQUIRE(WaitForEvent(attached, "candidate"));
+  const std::vector<pid_t> servers = ProcessesNamed(sandbox, "redis-server");
+  REQUIRE(servers.size() == 1);
+  kill(servers[0], SIGKILL);
+  const CommandResult result = attached->Wait(kServiceLimit);
+  CHECK_MESSAGE(result.exit_code == kExitDone, result.err);
+  CHECK(DoneLine(result)["candidates"] == 3);
+  CheckEndedWhole(sandbox, run, 3);
+  Contains(engine->OutSoFar(), {"the store was lost", "the store is back"});
+}
+
+TEST_CASE("a second engine on the same folder is refused and told who has it") {
+  Sandbox sandbox;
+  RunningCommand* engine = StartService(&sandbox);
+  const CommandResult second = sandbox.Run({"kevolve", "engine"});
+  CHECK(second.exit_code == kExitEnvironment);
+  Contains(second.err, {"another engine", ("pid " + std::to_string(engine->pid())).c_str(),
+                        "on host", "since"});
+  const std::string run = Submit(sandbox, "2");
+  CheckEndedWhole(sandbox, run, 2);
+}
+
+TEST_CASE("a standby takes over when the first engine dies, and the work ends") {
+  Sandbox sandbox;
+  RunningCommand* first = StartService(&sandbox);
+  RunningCommand* second = sandbox.Start({"kevolve", "engine", "--standby", "--json"});
+  REQUIRE(second->WaitForOutput("standing by", kServiceLimit));
+  const std::string run = Submit(sandbox, "4");
+  RunningCommand* attached = sandbox.Start({"kevolve", "attach", run, "--json"});
+  REQUIRE(WaitForEvent(attached, "candidate"));
+  CHECK(second->OutSoFar().find("taking over") == std::string::npos);
+  first->Signal(SIGKILL);
+  REQUIRE(second->WaitForOutput("taking over", kServiceLimit));
+  const CommandResult result = attached->Wait(kServiceLimit);
+  CHECK_MESSAGE(result.exit_code == kExitDone, result.err);
+  CheckEndedWhole(sandbox, run, 4);
+  std::set<int> epochs;
+  for (const Json& event : LogOf(sandbox, run)) {
+    if (event["event"] == "epoch") epochs.insert(event["epoch"].get<int>());
+  }
+  CHECK(epochs == std::set<int>{2});
+}
+
+TEST_CASE("a standby that is told to stop leaves the first engine alone") {
+  Sandbox sandbox;
+  StartService(&sandbox);
+  RunningCommand* second = sandbox.Start({"kevolve", "engine", "--standby"});
+  REQUIRE(second->WaitForOutput("standing by", kServiceLimit));
+  second->Signal(SIGTERM);
+  CHECK(second->Wait(kServiceLimit).exit_code == 130);
+  CheckEndedWhole(sandbox, Submit(sandbox, "2"), 2);
+}
+
+// Workers outlive the engine; what they hold when it dies counts when it is back.
+TEST_CASE("workers from outside keep their work over the death of the engine") {
+  Sandbox sandbox;
+  RunningCommand* engine =
+      StartService(&sandbox, {"--workers", "none", "--listen", "tcp://127.0.0.1:0"});
+  const std::string endpoint = TcpEndpoint(engine);
+  REQUIRE(!endpoint.empty());
+  const std::string access = sandbox.Path("engine/default/access");
+  std::vector<RunningCommand*> workers;
+  for (const char* stage : {"propose", "compile", "verify", "profile", "select"}) {
+    workers.push_back(sandbox.Start({"kevolve", "worker", "--stage", stage, "--connect", endpoint,
+                                     "--access", access, "--engine-lost-grace", "60s"}));
+  }
+  // One job at a time: whatever is open is with a worker.
+  const std::string run = Submit(sandbox, "4", {}, "sequential.yaml");
+  REQUIRE(!run.empty());
+  REQUIRE(WaitUntil([&] { return HasCandidateResult(sandbox, run, "c1"); }, kServiceLimit));
+  CHECK(fs::exists(sandbox.Path("runs/" + run + "/outside-workers")));
+  // The engine dies while a worker is in the midst of a job, and is held there.
+  const pid_t profiler = workers[3]->pid();
+  const auto taken = [&] {
+    const Json why = DoneLine(sandbox.Run({"kevolve", "explain", run, "screen", "--json"}));
+    return why.is_object() && why.value("taken", 0) == 1;
+  };
+  REQUIRE(WaitUntil([&] {
+    if (!taken()) return false;
+    kill(profiler, SIGSTOP);
+    if (taken()) return true;
+    kill(profiler, SIGCONT);
+    return false;
+  }));
+  engine->Signal(SIGKILL);
+  engine->Wait(kServiceLimit);
+  kill(profiler, SIGCONT);
+  RunningCommand* again = StartService(&sandbox, {"--workers", "none", "--listen", endpoint});
+  CheckEndedWhole(sandbox, run, 4);
+  INFO(sandbox.Run({"kevolve", "log", run}).out << again->OutSoFar());
+  // Nothing was done twice: every attempt is a first one.
+  for (const Json& event : LogOf(sandbox, run)) {
+    if (event["event"] == "result") CHECK_MESSAGE(event["attempt"] == 1, event.dump());
+  }
+  for (RunningCommand* worker : workers) CHECK(!ProgramOf(worker->pid()).empty());
+  again->Signal(SIGTERM);
+  again->Wait(kServiceLimit);
+}
+
+TEST_CASE("a store that was emptied is refused with what was expected and what is there") {
+  Sandbox sandbox;
+  RunningCommand* engine = StartService(&sandbox);
+  const std::string run = Submit(sandbox, "5");
+  REQUIRE(WaitUntil([&] { return HasCandidateResult(sandbox, run, "c1"); }, kServiceLimit));
+  KillEverything(sandbox);
+  engine->Wait(kServiceLimit);
+  SUBCASE("its files are gone") {
+    fs::remove_all(sandbox.Path("engine/default/redis/appendonlydir"));
+    const CommandResult refused = sandbox.Run({"kevolve", "engine"});
+    CHECK(refused.exit_code == kExitStoreLost);
+    Contains(refused.err, {"appendonlydir", "are gone", "Nothing was started", "Put them back"});
+  }
+  SUBCASE("another one stands in its place") {
+    fs::rename(sandbox.Path("engine/default/redis"), sandbox.Path("kept"));
+    fs::rename(sandbox.Path("engine/default/store"), sandbox.Path("kept-name"));
+    RunningCommand* other = StartService(&sandbox);  // of its own; has nothing of the run
+    REQUIRE(other->WaitForOutput("is ready", std::chrono::seconds(0)) == false);
+    Contains(other->OutSoFar(), {"is not taken up", "is not the one that run", "engine(s)"});
+    other->Signal(SIGTERM);
+    other->Wait(kServiceLimit);
+    fs::remove(sandbox.Path("engine/default/store"));
+    fs::rename(sandbox.Path("kept-name"), sandbox.Path("engine/default/store"));
+    const CommandResult refused = sandbox.Run({"kevolve", "engine"});
+    CHECK(refused.exit_code == kExitStoreLost);
+    Contains(refused.err, {"is not ours", "names the data set", "Nothing was changed"});
+    fs::remove_all(sandbox.Path("engine/default/redis"));
+    fs::rename(sandbox.Path("kept"), sandbox.Path("engine/default/redis"));
+    StartService(&sandbox);  // the right one: it goes on
+    CheckEndedWhole(sandbox, run, 5);
+  }
+}
+
+TEST_CASE("what a service cannot use is refused in words") {
+  Sandbox sandbox;
+  const CommandResult name = sandbox.Run({"kevolve", "engine", "--name", "../x"});
+  CHECK(name.exit_code == kExitBadInput);
+  Contains(name.err, {"'../x'", "cannot be an engine's name"});
+  const CommandResult store = sandbox.Run({"kevolve", "engine", "--store", "http://x"});
+  CHECK(store.exit_code == kExitBadInput);
+  Contains(store.err, {"http://x", "redis://host:port"});
+  const CommandResult away = sandbox.Run({"kevolve", "engine", "--store", "redis://127.0.0.1:1"});
+  CHECK(away.exit_code == kExitEnvironment);
+  Contains(away.err, {"tcp://127.0.0.1:1", "--store"});
+  const CommandResult size = sandbox.Run({"kevolve", "engine", "--keep-free", "much"});
+  CHECK(size.exit_code == kExitBadInput);
+  Contains(size.err, {"--keep-free much", "64M"});
+  const CommandResult nobody =
+      sandbox.Run({"kevolve", "run", Fixture("tiny.yaml"), "--engine", "nosuch", "--detach"});
+  CHECK(nobody.exit_code == kExitBadInput);
+  Contains(nobody.err, {"there is no engine 'nosuch'", "kevolve engine"});
+  const CommandResult gone =
+      sandbox.Run({"kevolve", "run", Fixture("tiny.yaml"), "--engine", "default", "--detach"});
+  CHECK(gone.exit_code == kExitEnvironment);
+  Contains(gone.err, {"no engine answers at", "engine.sock"});
+  const CommandResult alone = sandbox.Run({"kevolve", "run", Fixture("tiny.yaml"), "--detach"});
+  CHECK(alone.exit_code == kExitBadInput);
+  Contains(alone.err, {"--engine"});
+}

@@ -1,0 +1,115 @@
+// kevolve fsck: checks what is stored of a run against its log; --repair writes the projections
+// anew.
+#include <iostream>
+
+#include "tools/kevolve/commands.h"
+#include "tools/live/check_run.h"
+#include "tools/live/exit_code.h"
+
+namespace kev {
+namespace {
+
+struct Check {
+  std::vector<Finding> findings;
+  size_t events = 0;
+  size_t missing_blobs = 0;
+  std::string skipped;  // what was not checked, and why
+  size_t repaired = 0;
+};
+
+Result<Check> CheckStored(const KeepOptions& options) {
+  auto opened = StoredRun::OpenUnfolded(options.runs.front());
+  if (!opened) return opened.error();
+  StoredRun& run = **opened;
+  Warn(run);
+  Check check;
+  if (run.store_address.empty()) {
+    auto reader = ArchiveReader::Open(run.where);
+    if (!reader) return reader.error();
+    if (const Status s = (*reader)->Verify(); !s.ok())
+      check.findings.push_back({"file", s.error().message});
+    if (!run.warning.empty()) check.findings.push_back({"file", run.warning});
+  }
+  RunCore core(run.id);
+  if (auto finding = CheckLog(run, &core)) {
+    check.findings.push_back(std::move(*finding));
+    check.skipped = "projections and blobs (the log comes first)";
+    check.events = core.last_seq();
+    return check;
+  }
+  check.events = core.last_seq();
+  const auto missing = MissingBlobs(run);
+  if (!missing) {
+    check.findings.push_back({"blob", missing.error().message});
+  } else {
+    check.missing_blobs = missing->size();
+  }
+  if (run.store_address.empty()) {
+    if (options.repair) check.skipped = "repair (an archive has no projections)";
+    return check;
+  }
+  if (run.state == StoredRun::State::kLive) {
+    check.skipped = "projections (the run is live, and they change meanwhile)";
+    if (options.repair) {
+      return Error{Code::kExists, "run " + run.id +
+                                      " is live; its projections are repaired when no engine "
+                                      "drives it"};
+    }
+    return check;
+  }
+  auto admin = RedisAdmin::Connect(run.store_address);
+  if (!admin) return admin.error();
+  auto differences = CheckProjections(**admin, core);
+  if (!differences) return differences.error();
+  if (options.repair && !differences->empty()) {
+    if (Status s = RepairProjections(**admin, core); !s.ok()) return s.error();
+    auto left = CheckProjections(**admin, core);
+    if (!left) return left.error();
+    check.repaired = differences->size();
+    differences = std::move(left);
+  }
+  for (Finding& finding : *differences) check.findings.push_back(std::move(finding));
+  return check;
+}
+
+}  // namespace
+
+int FsckCommand(const KeepOptions& options) {
+  const std::string& name = options.runs.front();
+  const auto check = CheckStored(options);
+  if (!check) return Complain(check.error());
+  const bool good = check->findings.empty();
+  if (options.json) {
+    Value v;
+    v.Set("run", name);
+    v.Set("good", good);
+    v.Set("events", static_cast<uint64_t>(check->events));
+    v.Set("differences", static_cast<uint64_t>(check->findings.size()));
+    v.Set("missing_blobs", static_cast<uint64_t>(check->missing_blobs));
+    v.Set("repaired", static_cast<uint64_t>(check->repaired));
+    if (!good) {
+      v.Set("first_part", check->findings.front().part);
+      v.Set("first_difference", check->findings.front().what);
+    }
+    if (!check->skipped.empty()) v.Set("skipped", check->skipped);
+    std::cout << ToJson(v) << std::endl;
+  } else {
+    std::cout << "run " << name << ": " << check->events << " events, " << check->missing_blobs
+              << " blob(s) named and not there\n";
+    if (!check->skipped.empty()) std::cout << "  not checked: " << check->skipped << "\n";
+    if (check->repaired > 0)
+      std::cout << "  repaired " << check->repaired << " difference(s) in the projections\n";
+    if (good) std::cout << "  everything agrees with the log\n";
+  }
+  if (good) return kExitDone;
+  std::cerr << "kevolve: run " << name << " differs first in its " << check->findings.front().part
+            << ": " << check->findings.front().what;
+  if (check->findings.size() > 1)
+    std::cerr << " (and " << check->findings.size() - 1 << " more differences)";
+  if (check->findings.front().part == "projection")
+    std::cerr << "; --repair writes the projections anew from the log";
+  std::cerr << std::endl;
+  return kExitDiffers;
+}
+
+}  // namespace kev

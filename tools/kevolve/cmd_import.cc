@@ -1,0 +1,78 @@
+// kevolve import: a run of an archive file becomes one of this home.
+#include <filesystem>
+#include <iostream>
+
+#include "tools/kevolve/commands.h"
+#include "tools/live/exit_code.h"
+#include "tools/live/home.h"
+#include "tools/live/run_archive.h"
+#include "tools/live/stored_run.h"
+
+namespace kev {
+namespace {
+
+// What a cut file has lost, in words; "" when it is whole.
+std::string Missing(StoredRun& run) {
+  if (run.warning.empty()) return "";
+  std::string text = run.warning;
+  const auto blobs = BlobsNamedBy(run.log);
+  size_t missing = 0;
+  for (const auto& [sha256, ref] : blobs ? *blobs : std::map<std::string, BlobRef>{}) {
+    if (!run.Blob(sha256)) ++missing;
+  }
+  return text + "; of " + std::to_string(blobs ? blobs->size() : 0) +
+         " blobs that its events name " + std::to_string(missing) + " are missing";
+}
+
+}  // namespace
+
+int ImportCommand(const KeepOptions& options) {
+  if (!options.path.ends_with(".kevrun")) {
+    return Complain({Code::kInvalid, "'" + options.path + "' is not the path of a .kevrun file"});
+  }
+  auto opened = StoredRun::Open(options.path);
+  if (!opened) return Complain(opened.error());
+  StoredRun& run = **opened;
+  if (!IsRunId(run.id))
+    return Complain({Code::kCorrupt, options.path + " names its run '" + run.id +
+                                         "', which cannot be a run's name"});
+  const std::string missing = Missing(run);
+  if (!missing.empty()) std::cerr << "kevolve: warning: " << missing << std::endl;
+  auto folder = CreateRunFolder(run.id);
+  if (!folder) {
+    Error error = folder.error();
+    if (error.code == Code::kExists) {
+      error.message = "there is a run " + run.id + " already; nothing was imported. `" +
+                      CommandName() + " rm " + run.id + "` removes it";
+    }
+    return Complain(error);
+  }
+  Status written = WriteArchive(folder->Archive(), run.id, run.core->about(), EntriesOf(run.log),
+                                [&](const std::string& sha256) { return run.Blob(sha256); });
+  if (written.ok()) {
+    const auto secret = SecretOf(*folder);  // it marks the folder's age as well
+    if (!secret) written = secret.error();
+  }
+  if (!written.ok()) {
+    std::error_code ignored;
+    std::filesystem::remove_all(folder->path, ignored);
+    return Complain(written.error());
+  }
+  const bool ended = run.core->phase() == Phase::kEnded;
+  if (options.json) {
+    Value v;
+    v.Set("run", run.id);
+    v.Set("events", run.core->last_seq());
+    v.Set("ended", ended);
+    if (!missing.empty()) v.Set("missing", missing);
+    std::cout << ToJson(v) << std::endl;
+  } else {
+    std::cout << "imported run " << run.id << ", " << run.core->last_seq() << " events";
+    if (!ended)
+      std::cout << "; it has not ended: `" << CommandName() << " resume " << run.id << "` goes on";
+    std::cout << "\n";
+  }
+  return kExitDone;
+}
+
+}  // namespace kev

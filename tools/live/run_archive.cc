@@ -1,0 +1,138 @@
+#include "tools/live/run_archive.h"
+
+#include <filesystem>
+
+#include "queue/codec.h"
+#include "tools/live/run_log.h"
+
+namespace kev {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+Status NameBlobs(const LogEntry& entry, std::map<std::string, BlobRef>* blobs) {
+  const auto want = [&](const BlobRef& ref) {
+    if (!ref.empty()) (*blobs)[ref.sha256] = ref;
+  };
+  auto group = DecodeGroup(entry.body, entry.digest);
+  if (!group) return group.error();
+  for (const Event& event : group->events) {
+    if (const auto* submitted = std::get_if<RunSubmitted>(&event)) {
+      want(submitted->plan.context);
+      for (const Prepared& prepared : submitted->plan.prepared) want(prepared.source);
+    } else if (const auto* report = std::get_if<JobReported>(&event)) {
+      for (const auto& [name, ref] : report->result.blobs) want(ref);
+      for (const Artefact& artefact : report->result.artefacts) want(artefact.blob);
+      for (const Proposal& proposal : report->result.proposals) want(proposal.source);
+    } else if (const auto* given = std::get_if<CandidatesGiven>(&event)) {
+      for (const Proposal& proposal : given->proposals) want(proposal.source);
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<std::map<std::string, BlobRef>> BlobsNamedBy(const std::vector<LogEntry>& log) {
+  std::map<std::string, BlobRef> blobs;
+  for (const LogEntry& entry : log) {
+    if (Status s = NameBlobs(entry, &blobs); !s.ok()) return s.error();
+  }
+  return blobs;
+}
+
+EachEntry EntriesOf(const std::vector<LogEntry>& log) {
+  return [&log](const std::function<Status(LogEntry)>& each) {
+    for (const LogEntry& entry : log) {
+      if (Status s = each(entry); !s.ok()) return s;
+    }
+    return Status();
+  };
+}
+
+Status WriteArchive(const std::string& path, const std::string& run, const Value& about,
+                    const EachEntry& each_entry, const ReadBlob& read_blob) {
+  auto writer = ArchiveWriter::Create(path);
+  if (!writer) return writer.error();
+  Value header;
+  header.Set("run", run);
+  header.Set("format", "kevrun");
+  header.Set("about", about);
+  header.Set("decision_version", kDecisionVersion);
+  if (Status s = (*writer)->AddHeader(header); !s.ok()) return s;
+  // One pass over a log that may be long: entries are written as they come.
+  std::map<std::string, BlobRef> blobs;
+  const Status added = each_entry([&](LogEntry entry) {
+    if (Status s = NameBlobs(entry, &blobs); !s.ok()) return s;
+    return (*writer)->AddLog(entry);
+  });
+  if (!added.ok()) return added;
+  for (const auto& [sha, ref] : blobs) {
+    auto bytes = read_blob(sha);
+    if (!bytes) {
+      if (bytes.error().code == Code::kNotFound)
+        continue;  // named by a result, never sent (null stages)
+      return bytes.error();
+    }
+    if (Status s = (*writer)->AddBlob(ref, *bytes); !s.ok()) return s;
+  }
+  return (*writer)->Finish();
+}
+
+Closing ClosingOf(const RunCore& core, const RunFolder& folder) {
+  Closing closing{folder, core.about(), {}, ""};
+  if (!core.best()) return closing;
+  const Candidate& c = core.candidates()[core.best()->candidate.number - 1];
+  closing.best = c.view.source;
+  closing.best_file =
+      folder.Best() + "/" + core.plan().task + fs::path(c.view.source_name).extension().string();
+  return closing;
+}
+
+Status SaveBest(RedisStore& store, const Closing& closing) {
+  if (closing.best.empty()) return {};
+  auto source = store.Blob(closing.best.sha256);
+  if (!source) {
+    if (source.error().code == Code::kNotFound) return {};  // null stages
+    return source.error();
+  }
+  std::error_code error;
+  fs::create_directories(closing.folder.Best(), error);
+  return WriteFile(closing.best_file, *source);
+}
+
+Status PutStoreAway(StoreKeeper& store, const RunFolder& folder) {
+  Status status;
+  if (!store.own()) {
+    auto admin = store.Admin();
+    status = admin ? (*admin)->DropRun(folder.id) : Status(admin.error());
+  }
+  const Status closed = store.Close();
+  if (!closed.ok()) status = closed;
+  const EngineFolder engine{folder.path};
+  std::error_code ignored;
+  fs::remove_all(engine.Redis(), ignored);
+  fs::remove(engine.Socket(), ignored);
+  // There is no store any more that could be the wrong one.
+  fs::remove(engine.StoreName(), ignored);
+  fs::remove(folder.Epoch(), ignored);
+  fs::remove(folder.Archive() + ".before", ignored);  // of a run that went on after its end
+  return status;
+}
+
+Status ArchiveFrom(RedisStore& store, const Closing& closing) {
+  const RunFolder& folder = closing.folder;
+  const Status s = WriteArchive(
+      folder.Archive(), folder.id, closing.about,
+      [&](const std::function<Status(LogEntry)>& each) {
+        return ForEachEntry(folder.id, folder.Log(), store, each);
+      },
+      [&](const std::string& sha256) { return store.Blob(sha256); });
+  if (!s.ok()) return s;
+  std::error_code ignored;
+  fs::remove(folder.Log(), ignored);  // the archive has it
+  return s;
+}
+
+}  // namespace kev
