@@ -86,7 +86,8 @@ Value RunCore::CandidateRecord(Subject subject) const {
   Value steps;
   for (size_t s = 0; s < c.steps.size(); ++s) {
     if (c.steps[s].state != StepOutcome::State::kWaiting)
-      steps.Set(plan_.steps[s].id + (region_[s] == kNone ? "" : "[0]"), OutcomeRecord(c.steps[s]));
+      steps.Set(plan_.steps[s].id + (c.widths.contains(region_[s]) ? "[0]" : ""),
+                OutcomeRecord(c.steps[s]));
   }
   for (const auto& [where, outcome] : c.branches)
     steps.Set(plan_.steps[where.first].id + "[" + std::to_string(where.second) + "]",

@@ -85,8 +85,9 @@ void AppendOutcome(const StepOutcome& o, std::string* out) {
 
 std::string CandidateRecordJson(const RunCore& core, Subject subject) {
   // Requests, and candidates that may have claims, are few: they take the general way.
-  if (subject.kind == SubjectKind::kRequest || core.phase() == Phase::kClaiming ||
-      core.phase() == Phase::kEnded) {
+  if (subject.kind == SubjectKind::kRequest || core.has_claims() || core.phase() == Phase::kEnded ||
+      (subject.kind == SubjectKind::kCandidate &&
+       core.candidates().Find(subject.number) == nullptr)) {
     return ToJson(core.CandidateRecord(subject));
   }
   const Candidate& c = subject.kind == SubjectKind::kPrepared

@@ -188,7 +188,7 @@ std::string RunCore::Label(const JobKey& key, uint32_t attempt) const {
   label += plan_.steps[key.step].id;
   if (key.claim())
     label += IndexText(key.index);
-  else if (region_[key.step] != kNone)
+  else if (RegionOf(key) != kNone)
     label += "[" + std::to_string(key.index) + "]";
   label.push_back('#');
   label.append(text, std::to_chars(text, text + sizeof text, attempt).ptr);
@@ -294,8 +294,8 @@ void RunCore::On(const AttemptTimedOut& e) {
   commands_.push_back(CancelAttempt{e.key, e.attempt});
   static constexpr const char* kWhy[] = {"waited longer than the step's queued timeout",
                                          "ran longer than the step's timeout",
-                                         "gave no sign of progress for the step's no-progress "
-                                         "timeout"};
+                                         ("gave no sign of progress for the step's no-progress "
+                                          "timeout")};
   const char* why = kWhy[static_cast<size_t>(e.kind)];
   outcome->evidence.emplace_back(why);
   Retry(e.key, why, /*counts=*/true);

@@ -207,6 +207,8 @@ class RunCore {
   const std::optional<Best>& best() const { return best_; }
   // Fresh measurement of the winner after the search; null until there is one.
   const Value& claim() const { return claim_; }
+  // Whether a closing measurement was begun, now or before the run was reopened.
+  bool has_claims() const { return !claims_.empty(); }
   const std::optional<RunEnded>& ended() const { return ended_; }
   uint64_t evaluated() const { return evaluated_; }
   uint64_t active() const { return active_numbers_.size(); }  // candidates that have not ended
@@ -310,6 +312,7 @@ class RunCore {
   void Conclude(Candidate& candidate);
   bool Joins(uint16_t step, uint16_t region) const;
   uint16_t RegionOf(const Candidate& candidate, uint16_t step) const;
+  uint16_t RegionOf(const JobKey& key) const;
   uint16_t WidthOf(const Candidate& candidate, uint16_t step) const;
   std::optional<size_t> FanOut(Candidate& candidate, uint16_t step) const;
   const std::vector<Artefact>& ArtefactsOf(const Candidate& candidate, uint16_t step,

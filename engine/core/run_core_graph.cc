@@ -63,6 +63,12 @@ uint16_t RunCore::RegionOf(const Candidate& c, uint16_t step) const {
   return region == kNone || path_[c.origin][region] ? region : uint16_t{kNone};
 }
 
+uint16_t RunCore::RegionOf(const JobKey& key) const {
+  if (key.subject.kind != SubjectKind::kCandidate) return kNone;
+  const Candidate* c = candidates_.Find(key.subject.number);
+  return c == nullptr ? region_[key.step] : RegionOf(*c, key.step);
+}
+
 // Branches that a step runs in: 1 outside of every region, 0 while its foreach has not fanned out.
 uint16_t RunCore::WidthOf(const Candidate& c, uint16_t step) const {
   const uint16_t region = RegionOf(c, step);

@@ -266,7 +266,7 @@ TEST_CASE("a disk that is too small at the start is told before anything runs") 
   CheckNobodyLeft(tiny.sandbox);
 }
 
-TEST_CASE("a disk that fills up stops the run, which goes on once there is room") {
+TEST_CASE("a disk that fills up holds work back, in words, until there is room") {
   Tiny tiny;
   SmallDisk disk(tiny.sandbox.Path("home"), "160m");
   if (!disk.mounted) return;
@@ -275,15 +275,55 @@ TEST_CASE("a disk that fills up stops the run, which goes on once there is room"
   const std::string id = RunIdOf(run);
   REQUIRE(WaitForEvent(run, "candidate"));
   disk.FillUpTo(48 << 20);
-  CheckSays(run->Wait(seconds(60)), kExitEnvironment,
-            {"the disk is nearly full", "MiB are left", "Make room", "kevolve resume " + id});
+  for (const char* text : {"the disk is nearly full", "MiB are left", "the reserve is 64 MiB"})
+    CHECK(run->WaitForOutput(text, seconds(60)));
+  // What was under way ends; nothing new begins.
+  REQUIRE(WaitUntil([&] {
+    const Json why = DoneLine(tiny.Kevolve({"explain", id, "--json"}));
+    size_t busy = 0;
+    for (const Json& step : why["steps"])
+      busy += step["sent"].get<size_t>() + step["taken"].get<size_t>();
+    return busy == 0 && why.contains("disk");
+  }));
+  SUBCASE("in the same run") {
+    disk.MakeRoom();
+    CHECK(run->WaitForOutput("there is room again", seconds(60)));
+    const CommandResult result = run->Wait(seconds(120));
+    CHECK(result.exit_code == kExitDone);
+    CHECK(DoneLine(result)["candidates"] == 30);
+  }
+  SUBCASE("in one that is resumed") {
+    run->Signal(SIGINT);
+    CHECK(run->Wait(seconds(60)).exit_code == kExitInterrupted);
+    CheckSays(tiny.Kevolve({"resume", id}), kExitEnvironment, {"MiB are free in", "make room"});
+    CHECK(tiny.Runs().size() == 1);  // a resumed run that cannot begin is not thrown away
+    disk.MakeRoom();
+    const CommandResult resumed = tiny.Kevolve({"resume", id, "--json"});
+    CHECK(resumed.exit_code == kExitDone);
+    CHECK(DoneLine(resumed)["candidates"] == 30);
+  }
   CheckNobodyLeft(tiny.sandbox);
-  CheckSays(tiny.Kevolve({"resume", id}), kExitEnvironment, {"MiB are free in", "make room"});
-  CHECK(tiny.Runs().size() == 1);  // a resumed run that cannot begin is not thrown away
+}
+
+// redis-server ends when it cannot write; it must not be started before there is room.
+TEST_CASE(
+    "a store that died of a full disk is started again when there is room, and nothing is lost") {
+  Tiny tiny;
+  SmallDisk disk(tiny.sandbox.Path("home"), "160m");
+  if (!disk.mounted) return;
+  RunningCommand* run = tiny.sandbox.Start({"kevolve", "run", tiny.Workflow(), "--json"});
+  const std::string id = RunIdOf(run);
+  REQUIRE(WaitForEvent(run, "candidate"));
+  disk.FillUpTo(0);
+  for (const char* text : {"the store was lost", "goes on only when there is room"})
+    CHECK(run->WaitForOutput(text, seconds(60)));
+  CHECK(ProcessesNamed(tiny.sandbox, "redis-server").empty());
   disk.MakeRoom();
-  const CommandResult resumed = tiny.Kevolve({"resume", id, "--json"});
-  CHECK(resumed.exit_code == kExitDone);
-  CHECK(DoneLine(resumed)["candidates"] == 30);
+  CHECK(run->WaitForOutput("the store is back", seconds(60)));
+  const CommandResult result = run->Wait(seconds(120));
+  CHECK_MESSAGE(result.exit_code == kExitDone, result.err);
+  CHECK(DoneLine(result)["candidates"] == 12);
+  CHECK(tiny.Kevolve({"replay", id}).exit_code == kExitDone);
   CheckNobodyLeft(tiny.sandbox);
 }
 

@@ -16,8 +16,8 @@ struct LiveOne {
   RunningCommand* command;
   std::string run;
   explicit LiveOne(const std::string& candidates, const std::string& workflow = "tiny.yaml") {
-    command = sandbox.Start(
-        {"kevolve", "run", Fixture(workflow), "--candidates", candidates, "--json"});
+    command =
+        sandbox.Start({"kevolve", "run", Fixture(workflow), "--candidates", candidates, "--json"});
     run = RunIdOf(command);
     REQUIRE(WaitForEvent(command, "candidate"));
   }
@@ -94,11 +94,10 @@ TEST_CASE("a cancelled run ends at once and keeps what it has found") {
 
 TEST_CASE("a live run's budget can be changed, and what is no budget is refused") {
   LiveOne live("12");
-  for (const auto& [words, said] :
-       {std::pair<std::string, std::string>{"candidates", "KEY=LIMIT"},
-        {"candidates=lots", "write a count"},
-        {"wall=5", "write a duration"},
-        {"candidate=5", "did you mean 'candidates'"}}) {
+  for (const auto& [words, said] : {std::pair<std::string, std::string>{"candidates", "KEY=LIMIT"},
+                                    {"candidates=lots", "write a count"},
+                                    {"wall=5", "write a duration"},
+                                    {"candidate=5", "did you mean 'candidates'"}}) {
     const CommandResult bad = live.sandbox.Run({"kevolve", "budget", live.run, words});
     CHECK(bad.exit_code == kExitBadInput);
     Contains(bad.err, {said.c_str()});
@@ -124,8 +123,7 @@ TEST_CASE("a run that has ended goes on with a larger budget, from where it was"
   const CommandResult wrong = sandbox.Run({"kevolve", "resume", run, "--candidates", "many"});
   CHECK(wrong.exit_code == kExitBadInput);
   CHECK(LogOf(sandbox, run) == before);
-  RunningCommand* again =
-      sandbox.Start({"kevolve", "resume", run, "--candidates", "5", "--json"});
+  RunningCommand* again = sandbox.Start({"kevolve", "resume", run, "--candidates", "5", "--json"});
   bool killed = false;
   SUBCASE("in one go") {}
   SUBCASE("and is killed on the way") {
@@ -240,12 +238,11 @@ TEST_CASE("commands for live runs say what is wrong with their run") {
 TEST_CASE("an engine of one run takes no submissions and knows no other run") {
   LiveOne live("6");
   const std::string socket = live.sandbox.Path("runs/" + live.run + "/engine.sock");
-  const CommandResult submitted = live.sandbox.Run(
-      {"kevolve", "run", Fixture("tiny.yaml"), "--engine", socket, "--detach"});
+  const CommandResult submitted =
+      live.sandbox.Run({"kevolve", "run", Fixture("tiny.yaml"), "--engine", socket, "--detach"});
   CHECK(submitted.exit_code == kExitBadInput);
   Contains(submitted.err, {live.run.c_str(), "only", "kevolve engine"});
-  const CommandResult other =
-      live.sandbox.Run({"kevolve", "pause", "another", "--engine", socket});
+  const CommandResult other = live.sandbox.Run({"kevolve", "pause", "another", "--engine", socket});
   CHECK(other.exit_code == kExitBadInput);
   Contains(other.err, {"does not drive a run 'another'"});
 }

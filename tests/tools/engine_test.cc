@@ -172,10 +172,25 @@ TEST_CASE("workers from outside keep their work over the death of the engine") {
   REQUIRE(!run.empty());
   REQUIRE(WaitUntil([&] { return HasCandidateResult(sandbox, run, "c1"); }, kServiceLimit));
   CHECK(fs::exists(sandbox.Path("runs/" + run + "/outside-workers")));
+  // The engine dies while a worker is in the midst of a job, and is held there.
+  const pid_t profiler = workers[3]->pid();
+  const auto taken = [&] {
+    const Json why = DoneLine(sandbox.Run({"kevolve", "explain", run, "screen", "--json"}));
+    return why.is_object() && why.value("taken", 0) == 1;
+  };
+  REQUIRE(WaitUntil([&] {
+    if (!taken()) return false;
+    kill(profiler, SIGSTOP);
+    if (taken()) return true;
+    kill(profiler, SIGCONT);
+    return false;
+  }));
   engine->Signal(SIGKILL);
   engine->Wait(kServiceLimit);
+  kill(profiler, SIGCONT);
   RunningCommand* again = StartService(&sandbox, {"--workers", "none", "--listen", endpoint});
   CheckEndedWhole(sandbox, run, 4);
+  INFO(sandbox.Run({"kevolve", "log", run}).out << again->OutSoFar());
   // Nothing was done twice: every attempt is a first one.
   for (const Json& event : LogOf(sandbox, run)) {
     if (event["event"] == "result") CHECK_MESSAGE(event["attempt"] == 1, event.dump());
@@ -232,12 +247,12 @@ TEST_CASE("what a service cannot use is refused in words") {
   const CommandResult size = sandbox.Run({"kevolve", "engine", "--keep-free", "much"});
   CHECK(size.exit_code == kExitBadInput);
   Contains(size.err, {"--keep-free much", "64M"});
-  const CommandResult nobody = sandbox.Run(
-      {"kevolve", "run", Fixture("tiny.yaml"), "--engine", "nosuch", "--detach"});
+  const CommandResult nobody =
+      sandbox.Run({"kevolve", "run", Fixture("tiny.yaml"), "--engine", "nosuch", "--detach"});
   CHECK(nobody.exit_code == kExitBadInput);
   Contains(nobody.err, {"there is no engine 'nosuch'", "kevolve engine"});
-  const CommandResult gone = sandbox.Run(
-      {"kevolve", "run", Fixture("tiny.yaml"), "--engine", "default", "--detach"});
+  const CommandResult gone =
+      sandbox.Run({"kevolve", "run", Fixture("tiny.yaml"), "--engine", "default", "--detach"});
   CHECK(gone.exit_code == kExitEnvironment);
   Contains(gone.err, {"no engine answers at", "engine.sock"});
   const CommandResult alone = sandbox.Run({"kevolve", "run", Fixture("tiny.yaml"), "--detach"});

@@ -159,8 +159,8 @@ TEST_CASE("show of a candidate has lineage, verdicts, compile output, what it pr
   for (const char* text :
        {"origin      tune", "variant     talking", "parameters  BLOCK=", "build: passed, ok",
         "attempt 1", "a word from the compiler", "--- smoke stdout\nprocess ",
-        "--- check stderr\na word on standard error", "confirm[claim 1]: passed", "hidden (held out)",
-        "speedup_vs", "--- source\n", "void scale"}) {
+        "--- check stderr\na word on standard error", "confirm[claim 1]: passed",
+        "hidden (held out)", "speedup_vs", "--- source\n", "void scale"}) {
     CHECK_MESSAGE(shown.out.find(text) != std::string::npos, text);
   }
 }

@@ -14,8 +14,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr int kExitDone = 0, kExitBadInput = 2, kExitEnvironment = 5,
-              kExitInterrupted = 130;
+constexpr int kExitDone = 0, kExitBadInput = 2, kExitEnvironment = 5, kExitInterrupted = 130;
 constexpr std::chrono::seconds kLimit(90);
 
 RunningCommand* StartRun(Sandbox* sandbox, const std::string& candidates) {
@@ -158,8 +157,8 @@ TEST_CASE("a run whose store is killed, again and again, goes on and ends with n
   const CommandResult result = command->Wait(kLimit);
   CheckWhole(sandbox, result, run, 5);
   CheckGoesOn(before, LogOf(sandbox, run));
-  for (const char* text : {"the store was lost", "nothing is given out until it is back",
-                           "the store is back"})
+  for (const char* text :
+       {"the store was lost", "nothing is given out until it is back", "the store is back"})
     CHECK_MESSAGE(result.out.find(text) != std::string::npos, result.out);
   for (const Json& event : LogOf(sandbox, run)) CHECK(event["event"] != "lost");
 }

@@ -341,8 +341,9 @@ TEST_CASE("behind a foreach that is not on its path a candidate's step runs once
   b.plan().budget.candidates = 1;
   DrivenRun run(b.plan());
   run.PlayBefore("check");
-  REQUIRE(run.Count("check") == 1);
+  REQUIRE(run.Labels() == Labels{"c1/check#1"});
   CHECK(run.First("check").job.item.IsNull());
+  CHECK(run.core().CandidateRecord({SubjectKind::kCandidate, 1})["steps"].Has("check"));
   run.Answer("check", Verdicts(Verdict::kWrong, "row 1"));
   CHECK(run.candidate(1).verdict == Verdict::kWrong);
   CHECK(run.candidate(1).message == "row 1");

@@ -4,6 +4,7 @@
 
 #include <memory>
 
+#include "engine/core/record_json.h"
 #include "tests/engine/support/driven_run.h"
 #include "tests/engine/support/random_run.h"
 
@@ -52,6 +53,12 @@ TEST_CASE("a fold that lets go and one without payloads decide what one that kee
       REQUIRE(Bare(bare.Apply(run.group())) == Bare(run.commands()));
       REQUIRE(Bare(both.Apply(run.group())) == Bare(run.commands()));
       REQUIRE(slim.TakeChanged() == run.changed());
+      // What is written of them is what a core that keeps all would write, by both ways.
+      for (const Subject subject : run.changed()) {
+        const std::string record = ToJson(run.core().CandidateRecord(subject));
+        REQUIRE(ToJson(slim.CandidateRecord(subject)) == record);
+        REQUIRE(CandidateRecordJson(slim, subject) == record);
+      }
     };
     fold();
     for (int turn = 0; turn < 150; ++turn) {
@@ -163,6 +170,7 @@ TEST_CASE("what was let go is still known: duplicates, and results that come aga
   CHECK_FALSE(core.HasReported(origin, 1));
   CHECK_FALSE(core.WasIssued(origin, 1));
   CHECK(core.CandidateRecord(build.subject).IsNull());
+  CHECK(CandidateRecordJson(core, build.subject) == "null");
   CHECK(core.Explain(build) == "c900 has ended");
   const JobKey request{{SubjectKind::kRequest, 2}, 0, 0};
   REQUIRE(core.requests().Find(2) == nullptr);

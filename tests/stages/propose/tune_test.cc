@@ -17,9 +17,9 @@ using Score = std::function<double(const Value& parameters)>;
 
 // Runs a search over `variants`, whole or until a score of `enough`; gives the candidates in order,
 // as "variant{parameters}".
-std::vector<std::string> Search(std::vector<Variant> variants, const std::string& strategy,
-                                const Score& score, uint64_t seed = 7, uint64_t candidates = 0,
-                                uint32_t in_flight = 8, double enough = 0) {
+std::vector<std::string> TuneSearch(std::vector<Variant> variants, const std::string& strategy,
+                                    const Score& score, uint64_t seed = 7, uint64_t candidates = 0,
+                                    uint32_t in_flight = 8, double enough = 0) {
   FakeStageContext context;
   LoadedRun run = SmallRun();
   run.task.variants = std::move(variants);
@@ -78,7 +78,7 @@ double Height(const Value& p) {
 }
 // At most 400: a search that has not found the top by then counts as one that did with its last.
 size_t CandidatesToTop(const std::string& strategy, uint64_t seed) {
-  return Search(Hill(), strategy, Height, seed, 400, 4, /*enough=*/10).size();
+  return TuneSearch(Hill(), strategy, Height, seed, 400, 4, /*enough=*/10).size();
 }
 
 }  // namespace
@@ -88,7 +88,7 @@ TEST_CASE("a small space is covered exactly once, by every strategy") {
     for (uint32_t in_flight : {1u, 8u, 64u}) {
       CAPTURE(strategy);
       CAPTURE(in_flight);
-      std::vector<std::string> seen = Search(SmallVariants(), strategy, Flat, 7, 0, in_flight);
+      std::vector<std::string> seen = TuneSearch(SmallVariants(), strategy, Flat, 7, 0, in_flight);
       CHECK(seen.size() == 10);
       CHECK(std::set<std::string>(seen.begin(), seen.end()).size() == 10);
     }
@@ -96,15 +96,17 @@ TEST_CASE("a small space is covered exactly once, by every strategy") {
 }
 
 TEST_CASE("what a constraint forbids is never proposed") {
-  for (const std::string& one : Search(SmallVariants(), "random", Flat))
+  for (const std::string& one : TuneSearch(SmallVariants(), "random", Flat))
     CHECK(one != R"(vector{"UNROLL":4,"WIDTH":16})");
 }
 
 TEST_CASE("the same seed gives the same candidates, another seed another order") {
   for (const char* strategy : {"random", "local", "auto"}) {
     CAPTURE(strategy);
-    CHECK(Search(Hill(), strategy, Height, 3, 40) == Search(Hill(), strategy, Height, 3, 40));
-    CHECK(Search(Hill(), strategy, Height, 3, 40) != Search(Hill(), strategy, Height, 4, 40));
+    CHECK(TuneSearch(Hill(), strategy, Height, 3, 40) ==
+          TuneSearch(Hill(), strategy, Height, 3, 40));
+    CHECK(TuneSearch(Hill(), strategy, Height, 3, 40) !=
+          TuneSearch(Hill(), strategy, Height, 4, 40));
   }
 }
 

@@ -25,9 +25,9 @@ inline RunningCommand* StartService(Sandbox* sandbox, std::vector<std::string> m
 inline std::string Submit(const Sandbox& sandbox, const std::string& candidates,
                           std::vector<std::string> more = {},
                           const std::string& workflow = "tiny.yaml") {
-  std::vector<std::string> words{"kevolve",      "run",      Fixture(workflow),    "--candidates",
-                                 candidates,     "--engine", "default",            "--detach",
-                                 "--json"};
+  std::vector<std::string> words{"kevolve",      "run",      Fixture(workflow),
+                                 "--candidates", candidates, "--engine",
+                                 "default",      "--detach", "--json"};
   words.insert(words.end(), more.begin(), more.end());
   const CommandResult result = sandbox.Run(words);
   const Json line = DoneLine(result);

@@ -1,0 +1,247 @@
+// What is kept of runs: rm, gc, export, import, fsck; with files and projections that were damaged.
+#include <doctest/doctest.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "tests/tools/support/service.h"
+
+using namespace kev::test;
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr int kExitDone = 0, kExitBadInput = 2, kExitEnvironment = 5, kExitDiffers = 7;
+
+std::string Ended(Sandbox* sandbox, const std::string& candidates = "2") {
+  RunningCommand* command = sandbox->Start(
+      {"kevolve", "run", Fixture("tiny.yaml"), "--candidates", candidates, "--json"});
+  const std::string run = RunIdOf(command);
+  REQUIRE(command->Wait(kServiceLimit).exit_code == kExitDone);
+  return run;
+}
+
+std::string Interrupted(Sandbox* sandbox) {
+  RunningCommand* command =
+      sandbox->Start({"kevolve", "run", Fixture("tiny.yaml"), "--candidates", "6", "--json"});
+  const std::string run = RunIdOf(command);
+  REQUIRE(WaitForEvent(command, "candidate"));
+  KillEverything(*sandbox);
+  return run;
+}
+
+void Contains(const std::string& text, std::initializer_list<const char*> parts) {
+  for (const char* part : parts) CHECK_MESSAGE(text.find(part) != std::string::npos, text);
+}
+
+std::string Archive(const Sandbox& sandbox, const std::string& run) {
+  return sandbox.Path("runs/" + run + "/run.kevrun");
+}
+
+// One command to a redis-server on the run's files, started for it.
+void Redis(const Sandbox& sandbox, const std::string& run, std::vector<std::string> words) {
+  const std::string folder = sandbox.Path("runs/" + run + "/redis");
+  const std::string socket = sandbox.Path("r.sock");
+  RunningCommand server({"redis-server", "--port", "0", "--unixsocket", socket, "--dir", folder,
+                         "--appendonly", "yes", "--save", ""},
+                        {}, sandbox.home());
+  const auto cli = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), {"redis-cli", "-s", socket});
+    return RunningCommand(more, {}, sandbox.home()).Wait(std::chrono::seconds(20));
+  };
+  REQUIRE(WaitUntil([&] { return cli({"PING"}).out.find("PONG") != std::string::npos; }));
+  const CommandResult result = cli(std::move(words));
+  CHECK_MESSAGE(result.exit_code == 0, result.out << result.err);
+  cli({"SHUTDOWN"});
+  server.Wait(std::chrono::seconds(20));
+}
+
+}  // namespace
+
+TEST_CASE("rm removes runs that nobody drives, and refuses a live one") {
+  Sandbox sandbox;
+  const std::string ended = Ended(&sandbox);
+  const std::string interrupted = Interrupted(&sandbox);
+  RunningCommand* command =
+      sandbox.Start({"kevolve", "run", Fixture("tiny.yaml"), "--candidates", "9", "--json"});
+  const std::string live = RunIdOf(command);
+  REQUIRE(WaitForEvent(command, "candidate"));
+  const CommandResult result =
+      sandbox.Run({"kevolve", "rm", ended, live, "nosuch", interrupted, "--json"});
+  CHECK(result.exit_code != kExitDone);
+  Contains(result.err, {("run " + live).c_str(), "being driven", "kevolve cancel", "'nosuch'"});
+  CHECK(JsonLines(result.out).size() == 2);
+  CHECK(sandbox.RunIds() == std::vector<std::string>{live});
+}
+
+TEST_CASE("gc removes the oldest ended runs first, and only what it is allowed to") {
+  Sandbox sandbox;
+  std::vector<std::string> runs;
+  for (int i = 0; i < 3; ++i) runs.push_back(Ended(&sandbox, "1"));
+  const std::string interrupted = Interrupted(&sandbox);
+  const auto now = fs::file_time_type::clock::now();
+  for (int i = 0; i < 3; ++i)
+    fs::last_write_time(Archive(sandbox, runs[i]), now - std::chrono::hours(24 * (3 - i)));
+  const auto left = [&] {
+    std::set<std::string> ids;
+    for (const std::string& id : sandbox.RunIds()) ids.insert(id);
+    return ids;
+  };
+  CHECK(sandbox.Run({"kevolve", "gc"}).exit_code == kExitBadInput);
+  CHECK(sandbox.Run({"kevolve", "gc", "--older-than", "soon"}).exit_code == kExitBadInput);
+  CHECK(sandbox.Run({"kevolve", "gc", "--quota", "half"}).exit_code == kExitBadInput);
+  SUBCASE("a dry run only says what would go") {
+    const CommandResult dry = sandbox.Run({"kevolve", "gc", "--keep", "1", "--dry-run"});
+    CHECK(dry.exit_code == kExitDone);
+    Contains(dry.out, {("would remove " + runs[0]).c_str(), "2 run(s)"});
+    CHECK(left().size() == 4);
+  }
+  SUBCASE("--keep N leaves the newest") {
+    CHECK(sandbox.Run({"kevolve", "gc", "--keep", "1"}).exit_code == kExitDone);
+    CHECK(left() == std::set<std::string>{runs[2], interrupted});
+  }
+  SUBCASE("--older-than leaves what is younger") {
+    CHECK(sandbox.Run({"kevolve", "gc", "--older-than", "60h"}).exit_code == kExitDone);
+    CHECK(left() == std::set<std::string>{runs[1], runs[2], interrupted});
+  }
+  SUBCASE("--quota takes no more than it must, cached files too, and never an unfinished run") {
+    const CommandResult result = sandbox.Run({"kevolve", "gc", "--quota", "0", "--json"});
+    const Json line = DoneLine(result);
+    CHECK(line["runs"] == 3);
+    CHECK(line["cached_files"].get<int>() > 0);
+    CHECK(line["bytes"].get<int64_t>() > 0);
+    CHECK(left() == std::set<std::string>{interrupted});
+  }
+}
+
+TEST_CASE("a run is exported, read from the file, imported elsewhere, and replays the same") {
+  Sandbox here, there;
+  const std::string run = Ended(&here);
+  const std::string file = here.Path("out.kevrun");
+  CHECK(here.Run({"kevolve", "export", run, "-o", file}).exit_code == kExitDone);
+  const CommandResult twice = here.Run({"kevolve", "export", run, "-o", file});
+  CHECK(twice.exit_code == kExitEnvironment);
+  Contains(twice.err, {"exists already"});
+  for (const char* what : {"show", "log", "best", "replay", "explain", "fsck"}) {
+    const CommandResult read = there.Run({"kevolve", what, file});
+    CHECK_MESSAGE(read.exit_code == kExitDone, what << ": " << read.err);
+    CHECK(!read.out.empty());
+  }
+  CHECK(there.Run({"kevolve", "import", file}).exit_code == kExitDone);
+  CHECK(LogOf(there, run) == LogOf(here, run));
+  CHECK(there.Run({"kevolve", "replay", run}).exit_code == kExitDone);
+  const CommandResult again = there.Run({"kevolve", "import", file});
+  CHECK(again.exit_code == kExitEnvironment);
+  Contains(again.err, {"there is a run", "already", "kevolve rm"});
+  CHECK(there.Run({"kevolve", "import", "x.txt"}).exit_code == kExitBadInput);
+  // And it goes on there.
+  const CommandResult more =
+      there.Run({"kevolve", "resume", run, "--candidates", "4", "--json"}, kServiceLimit);
+  CHECK_MESSAGE(more.exit_code == kExitDone, more.err);
+  CHECK(DoneLine(more)["candidates"] == 4);
+}
+
+TEST_CASE("an unfinished run is exported and goes on where it is imported") {
+  Sandbox here, there;
+  const std::string run = Interrupted(&here);
+  const std::string file = here.Path("out.kevrun");
+  const CommandResult exported = here.Run({"kevolve", "export", run, "-o", file});
+  CHECK(exported.exit_code == kExitDone);
+  Contains(exported.out, {"not to its end"});
+  const CommandResult imported = there.Run({"kevolve", "import", file});
+  CHECK(imported.exit_code == kExitDone);
+  Contains(imported.out, {"has not ended", "resume"});
+  const CommandResult result = there.Run({"kevolve", "resume", run, "--json"}, kServiceLimit);
+  CHECK_MESSAGE(result.exit_code == kExitDone, result.err);
+  CHECK(DoneLine(result)["candidates"] == 6);
+  const std::vector<Json> before = LogOf(here, run), after = LogOf(there, run);
+  REQUIRE(after.size() > before.size());
+  for (size_t i = 0; i < before.size(); ++i) CHECK(before[i] == after[i]);
+}
+
+TEST_CASE("a file with a cut tail is imported as far as it goes, and what is missing is said") {
+  Sandbox here, there;
+  const std::string run = Ended(&here, "3");
+  const std::string file = here.Path("cut.kevrun");
+  fs::copy_file(Archive(here, run), file);
+  fs::resize_file(file, fs::file_size(file) / 2);
+  const CommandResult checked = there.Run({"kevolve", "fsck", file, "--json"});
+  CHECK(checked.exit_code == kExitDiffers);
+  Contains(DoneLine(checked)["first_difference"], {"is cut off"});
+  const CommandResult imported = there.Run({"kevolve", "import", file});
+  CHECK(imported.exit_code == kExitDone);
+  Contains(imported.err, {"is cut off", "is missing", "blobs that its events name"});
+  CHECK(there.Run({"kevolve", "fsck", run}).exit_code == kExitDone);
+}
+
+TEST_CASE("fsck finds a byte that was changed in a file, and says where") {
+  Sandbox sandbox;
+  const std::string run = Ended(&sandbox);
+  CHECK(sandbox.Run({"kevolve", "fsck", run}).exit_code == kExitDone);
+  std::fstream file(Archive(sandbox, run), std::ios::in | std::ios::out | std::ios::binary);
+  const auto at = static_cast<std::streamoff>(fs::file_size(Archive(sandbox, run)) / 2);
+  file.seekg(at);
+  const char changed = static_cast<char>(file.get() ^ 0x20);
+  file.seekp(at);
+  file.put(changed);
+  file.close();
+  const CommandResult result = sandbox.Run({"kevolve", "fsck", run});
+  CHECK(result.exit_code != kExitDone);
+  Contains(result.err, {"run.kevrun", "checksum"});
+}
+
+TEST_CASE("fsck finds a damaged projection, names key and field, and repairs it from the log") {
+  Sandbox sandbox;
+  const std::string run = Interrupted(&sandbox);
+  const std::string prefix = "kev:{" + run + "}:";
+  const CommandResult good = sandbox.Run({"kevolve", "fsck", run, "--json"});
+  CHECK_MESSAGE(good.exit_code == kExitDone, good.err);
+  CHECK(DoneLine(good)["good"] == true);
+  SUBCASE("a field that was changed") {
+    Redis(sandbox, run, {"HSET", prefix + "cand:1", "record", "{\"id\":\"c1\"}"});
+  }
+  SUBCASE("a field that is gone") { Redis(sandbox, run, {"HDEL", prefix + "cand:1", "record"}); }
+  SUBCASE("a record that is gone") { Redis(sandbox, run, {"DEL", prefix + "cand:1"}); }
+  SUBCASE("a record that was never given") {
+    Redis(sandbox, run, {"HSET", prefix + "cand:99", "record", "{}"});
+  }
+  const CommandResult bad = sandbox.Run({"kevolve", "fsck", run});
+  CHECK(bad.exit_code == kExitDiffers);
+  Contains(bad.err, {"differs first in its projection", "cand:", "--repair"});
+  const CommandResult repaired = sandbox.Run({"kevolve", "fsck", run, "--repair", "--json"});
+  CHECK_MESSAGE(repaired.exit_code == kExitDone, repaired.err);
+  CHECK(DoneLine(repaired)["repaired"].get<int>() > 0);
+  CHECK(DoneLine(sandbox.Run({"kevolve", "fsck", run, "--json"}))["differences"] == 0);
+  const CommandResult result = sandbox.Run({"kevolve", "resume", run, "--json"}, kServiceLimit);
+  CHECK_MESSAGE(result.exit_code == kExitDone, result.err);
+  CHECK(DoneLine(result)["candidates"] == 6);
+}
+
+TEST_CASE("fsck finds a log entry that was changed") {
+  Sandbox sandbox;
+  const std::string run = Interrupted(&sandbox);
+  // The last entry once more, under the next number: its events have been there.
+  Redis(sandbox, run,
+        {"EVAL",
+         "local top = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)[1] "
+         "return redis.call('XADD', KEYS[1], (tonumber(string.match(top[1], '^%d+')) + 1) .. '-0', "
+         "unpack(top[2]))",
+         "1", "kev:{" + run + "}:log"});
+  const CommandResult bad = sandbox.Run({"kevolve", "fsck", run});
+  CHECK(bad.exit_code == kExitDiffers);
+  Contains(bad.err, {"differs first in its log", "log entry", "must follow"});
+}
+
+TEST_CASE("fsck leaves the projections of a live run alone") {
+  Sandbox sandbox;
+  RunningCommand* command =
+      sandbox.Start({"kevolve", "run", Fixture("tiny.yaml"), "--candidates", "9", "--json"});
+  const std::string run = RunIdOf(command);
+  REQUIRE(WaitForEvent(command, "candidate"));
+  const CommandResult looked = sandbox.Run({"kevolve", "fsck", run});
+  CHECK_MESSAGE(looked.exit_code == kExitDone, looked.err);
+  Contains(looked.out, {"the run is live"});
+  const CommandResult refused = sandbox.Run({"kevolve", "fsck", run, "--repair"});
+  CHECK(refused.exit_code == kExitEnvironment);
+  Contains(refused.err, {"is live"});
+}
