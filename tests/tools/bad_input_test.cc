@@ -305,28 +305,6 @@ TEST_CASE("a disk that fills up holds work back, in words, until there is room")
   CheckNobodyLeft(tiny.sandbox);
 }
 
-// redis-server ends when it cannot write; it must not be started before there is room.
-TEST_CASE(
-    "a store that died of a full disk is started again when there is room, and nothing is lost") {
-  Tiny tiny;
-  SmallDisk disk(tiny.sandbox.Path("home"), "160m");
-  if (!disk.mounted) return;
-  RunningCommand* run = tiny.sandbox.Start({"kevolve", "run", tiny.Workflow(), "--json"});
-  const std::string id = RunIdOf(run);
-  REQUIRE(WaitForEvent(run, "candidate"));
-  disk.FillUpTo(0);
-  for (const char* text : {"the store was lost", "goes on only when there is room"})
-    CHECK(run->WaitForOutput(text, seconds(60)));
-  CHECK(ProcessesNamed(tiny.sandbox, "redis-server").empty());
-  disk.MakeRoom();
-  CHECK(run->WaitForOutput("the store is back", seconds(60)));
-  const CommandResult result = run->Wait(seconds(120));
-  CHECK_MESSAGE(result.exit_code == kExitDone, result.err);
-  CHECK(DoneLine(result)["candidates"] == 12);
-  CHECK(tiny.Kevolve({"replay", id}).exit_code == kExitDone);
-  CheckNobodyLeft(tiny.sandbox);
-}
-
 TEST_CASE("a home that cannot be written, is too long or is not named is told") {
   Tiny tiny;
   tiny.sandbox.Write("file", "");
