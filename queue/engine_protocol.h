@@ -36,7 +36,7 @@ struct PeerProof {
 
 struct EngineProtocolOptions {
   std::chrono::milliseconds heartbeat{900};  // told to peers in WELCOME
-  int liveness = 4;                           // silent for heartbeat * liveness: lost
+  int liveness = 4;                          // silent for heartbeat * liveness: lost
 };
 
 class EngineProtocol {

@@ -43,7 +43,6 @@ redis.call('SET', KEYS[1], epoch)
 return epoch
 )lua";
 
-
 std::string Key(const std::string& run, std::string_view rest) {
   std::string key = "kev:{";
   key += run;

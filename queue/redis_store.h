@@ -8,8 +8,8 @@
 #ifndef KEV_QUEUE_REDIS_STORE_H_
 #define KEV_QUEUE_REDIS_STORE_H_
 
-#include <functional>
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>

@@ -18,9 +18,9 @@
 namespace kev {
 
 struct ZmqTransportOptions {
-  std::vector<std::string> endpoints;         // ipc://…, tcp://…; all are bound before Bind returns
+  std::vector<std::string> endpoints;        // ipc://…, tcp://…; all are bound before Bind returns
   std::chrono::milliseconds heartbeat{900};  // told to peers in WELCOME
-  int liveness = 4;                           // silent for heartbeat * liveness: lost
+  int liveness = 4;                          // silent for heartbeat * liveness: lost
   // The engine's access file (queue/access.h): its keys are used again when it is there, it is
   // written with the endpoints as bound. Empty: tcp without keys, everybody says his own role.
   std::string access_file = {};

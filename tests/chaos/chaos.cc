@@ -168,9 +168,9 @@ class Siege {
 
   void Add(const Findings& found) {
     Findings& sum = totals_->findings;
-    for (const auto member :
-         {&Findings::lost, &Findings::duplicated, &Findings::invented, &Findings::disorder,
-          &Findings::acked, &Findings::accepted, &Findings::stale, &Findings::retried})
+    for (const auto member : {&Findings::lost, &Findings::duplicated, &Findings::invented,
+                              &Findings::disorder, &Findings::acked, &Findings::accepted,
+                              &Findings::late, &Findings::stale, &Findings::retried})
       sum.*member += found.*member;
     for (const std::string& text : found.texts) Say(text);
   }
@@ -198,6 +198,7 @@ void PrintResult(const Options& options, const Totals& totals, int64_t milliseco
       {"terminations", c.terminations},
       {"acked", f.acked},
       {"accepted", f.accepted},
+      {"late", f.late},
       {"stale", f.stale},
       {"retried", f.retried},
       {"engine_starts", totals.engine_starts},

@@ -1,6 +1,8 @@
 #include "tests/chaos/checker.h"
 
+#include <algorithm>
 #include <map>
+#include <unordered_map>
 
 namespace kev::chaos {
 namespace {
@@ -14,6 +16,7 @@ class Comparison {
 
   Findings Make() {
     ReadLines();
+    for (const auto& [job, lines] : jobs_) Judge(job, lines);
     CompareAcknowledged();
     CompareDone();
     CompareBudget();
@@ -25,28 +28,68 @@ class Comparison {
   void Say(uint64_t* count, const std::string& text) {
     if ((*count)++ < kTextsOfAKind) found_.texts.push_back(text);
   }
+  static std::string At(const LogLine& line) {
+    return line.attempt.Text() + " (event " + std::to_string(line.seq) + ")";
+  }
 
   void ReadLines() {
     for (const LogLine& line : log_.lines) {
-      const std::string at = " (event " + std::to_string(line.seq) + ")";
-      uint32_t& last = last_attempt_[line.attempt.job];
-      const bool result = line.kind == LogLine::Kind::kResult;
-      if (result && !results_.emplace(line.attempt, &line).second)
-        Say(&found_.duplicated, line.attempt.Text() + " has two results in the log" + at);
-      else if (line.attempt.attempt <= last)
-        Say(&found_.disorder,
-            line.attempt.Text() + " follows attempt " + std::to_string(last) + at);
-      if (line.attempt.attempt > 1 && line.attempt.attempt > last) ++found_.retried;
-      last = std::max(last, line.attempt.attempt);
-      if (!result || line.failed) continue;
-      if (!accepted_.emplace(line.attempt.job, &line).second)
-        Say(&found_.duplicated, line.attempt.job + " was accepted twice" + at);
-      ++found_.accepted;
-      proposals_ += line.proposals;
+      if (line.kind == LogLine::Kind::kOpenLost)
+        open_losses_.push_back(&line);
+      else
+        jobs_[line.attempt.job].push_back(&line);
+      if (line.kind == LogLine::Kind::kResult && !results_.emplace(line.attempt, &line).second)
+        Say(&found_.duplicated, At(line) + " has two results in the log");
     }
   }
 
+  // Whether all that was open was lost before this event, without this attempt being kept. That the
+  // attempt was open then, its job's going on under a higher number must show.
+  bool MayBeLostOpen(const LogLine& line) const {
+    return std::any_of(open_losses_.begin(), open_losses_.end(), [&](const LogLine* loss) {
+      return loss->seq < line.seq && !loss->kept.contains(line.attempt);
+    });
+  }
+
+  // Which of a job's results is the one that counts.
+  void Judge(const std::string& job, const std::vector<const LogLine*>& lines) {
+    uint32_t lost = 0;  // every attempt up to this one, for certain
+    const LogLine* accepted = nullptr;
+    for (const LogLine* line : lines) {
+      const uint32_t attempt = line->attempt.attempt;
+      if (line->kind != LogLine::Kind::kResult) {
+        lost = std::max(lost, attempt);
+        continue;
+      }
+      if (attempt <= lost ||
+          (accepted != nullptr && attempt < accepted->attempt.attempt && MayBeLostOpen(*line))) {
+        late_.insert(line->attempt);
+        continue;
+      }
+      if (line->failed) {
+        lost = attempt;
+        continue;
+      }
+      if (accepted != nullptr && attempt > accepted->attempt.attempt && MayBeLostOpen(*accepted)) {
+        late_.insert(accepted->attempt);
+        accepted = nullptr;
+      }
+      if (accepted != nullptr && attempt < accepted->attempt.attempt)
+        Say(&found_.disorder, At(*line) + " follows " + At(*accepted));
+      else if (accepted != nullptr)
+        Say(&found_.duplicated, job + " was accepted twice: " + At(*accepted) + ", " + At(*line));
+      else
+        accepted = line;
+    }
+    if (accepted == nullptr) return;
+    accepted_.insert(job);
+    ++found_.accepted;
+    found_.retried += accepted->attempt.attempt > 1 ? 1 : 0;
+    proposals_ += accepted->proposals;
+  }
+
   void CompareAcknowledged() {
+    found_.late = late_.size();
     for (const WorkerRecord& record : records_) {
       found_.stale += record.stale.size();
       for (const AttemptName& attempt : record.acked) {
@@ -54,6 +97,15 @@ class Comparison {
         if (!results_.contains(attempt)) {
           Say(&found_.lost,
               attempt.Text() + " was acknowledged to " + record.file + " and is not in the log");
+        } else if (late_.contains(attempt)) {
+          Say(&found_.lost, attempt.Text() + " was acknowledged to " + record.file +
+                                ", and its job was done again under a higher number");
+        }
+      }
+      for (const AttemptName& attempt : record.stale) {
+        if (results_.contains(attempt) && !late_.contains(attempt)) {
+          Say(&found_.disorder,
+              attempt.Text() + " was called stale to " + record.file + " and counts in the log");
         }
       }
     }
@@ -61,31 +113,31 @@ class Comparison {
 
   void CompareDone() {
     struct Where {
-      AttemptName attempt;
-      const WorkerRecord* record;
+      const AttemptName* attempt;
+      size_t times;
     };
-    std::multimap<std::string, Where> by_nonce;
+    std::unordered_map<std::string, Where> by_nonce;
     for (const WorkerRecord& record : records_) {
       for (const WorkerRecord::Done& done : record.done)
-        by_nonce.emplace(done.nonce, Where{done.attempt, &record});
+        ++by_nonce.try_emplace(done.nonce, Where{&done.attempt, 0}).first->second.times;
     }
-    std::map<std::string, const LogLine*> seen;
+    std::unordered_map<std::string, const LogLine*> seen;
     for (const auto& [attempt, line] : results_) {
       if (line->cancelled) continue;
-      const auto [first, end] = by_nonce.equal_range(line->nonce);
-      if (line->nonce.empty() || first == end) {
-        Say(&found_.invented, attempt.Text() + " is in the log with nonce '" + line->nonce +
-                                  "', which no worker noted");
-      } else if (std::next(first) != end) {
-        Say(&found_.duplicated, attempt.Text() + " was noted twice with nonce " + line->nonce);
-      } else if (first->second.attempt != attempt) {
+      const auto noted = by_nonce.find(line->nonce);
+      if (line->nonce.empty() || noted == by_nonce.end()) {
+        Say(&found_.invented,
+            At(*line) + " is in the log with nonce '" + line->nonce + "', which no worker noted");
+      } else if (noted->second.times > 1) {
+        Say(&found_.duplicated, At(*line) + " was noted twice with nonce " + line->nonce);
+      } else if (*noted->second.attempt != attempt) {
         Say(&found_.disorder,
-            attempt.Text() + " is in the log with the nonce of " + first->second.attempt.Text());
+            At(*line) + " is in the log with the nonce of " + noted->second.attempt->Text());
       }
       const auto [other, fresh] = seen.emplace(line->nonce, line);
       if (!fresh && !line->nonce.empty()) {
-        Say(&found_.duplicated, attempt.Text() + " and " + other->second->attempt.Text() +
-                                    " have the same nonce in the log");
+        Say(&found_.duplicated,
+            At(*line) + " and " + At(*other->second) + " have the same nonce in the log");
       }
     }
   }
@@ -109,9 +161,11 @@ class Comparison {
   const Expected& expected_;
   Findings found_;
   uint64_t proposals_ = 0;
+  std::vector<const LogLine*> open_losses_;
+  std::map<std::string, std::vector<const LogLine*>> jobs_;
   std::map<AttemptName, const LogLine*> results_;
-  std::map<std::string, const LogLine*> accepted_;
-  std::map<std::string, uint32_t> last_attempt_;
+  std::set<AttemptName> late_;
+  std::set<std::string> accepted_;
 };
 
 }  // namespace

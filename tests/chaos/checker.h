@@ -1,9 +1,13 @@
 // Compares what workers say they did with what the engine's log says, knowing nothing of the fold.
 //
-// Holds when: every attempt whose result was acknowledged as committed is in the log, exactly once;
-// every accepted result in the log was done by exactly one worker, with that nonce; no attempt has
-// two results, no job two accepted ones; attempts of a job only grow; as many candidates were
-// proposed as the budget says, and each passed every step of the graph.
+// The log holds late results too: of attempts that were lost before (by a loss of their own, by
+// failing, or with all that was open at a restart), and whose job went on under a higher number.
+// They do not count, and their worker is told so. What counts is accepted.
+//
+// Holds when: every attempt whose result was acknowledged as committed is in the log, exactly once,
+// and counts; every result in the log was sent by exactly one worker, with that nonce; no attempt
+// has two results, no job two accepted ones; accepted attempts of a job only grow; as many
+// candidates were proposed as the budget says, and each passed every step of the graph.
 //
 // Threads: pure functions. Errors: findings, in words.
 #ifndef KEV_TESTS_CHAOS_CHECKER_H_
@@ -24,14 +28,15 @@ struct Expected {
 };
 
 struct Findings {
-  uint64_t lost = 0;        // acknowledged, or due, and not in the log
-  uint64_t duplicated = 0;  // counted twice
-  uint64_t invented = 0;    // in the log, and no worker did it
-  uint64_t disorder = 0;    // everything else
-  uint64_t acked = 0;       // what was compared
-  uint64_t accepted = 0;
-  uint64_t stale = 0;
-  uint64_t retried = 0;            // attempts above the first in the log
+  uint64_t lost = 0;               // acknowledged, or due, and not accepted
+  uint64_t duplicated = 0;         // counted twice
+  uint64_t invented = 0;           // in the log, and no worker did it
+  uint64_t disorder = 0;           // everything else
+  uint64_t acked = 0;              // what was compared: acknowledgements,
+  uint64_t accepted = 0;           // accepted results,
+  uint64_t late = 0;               // late ones in the log,
+  uint64_t stale = 0;              // answers to late ones,
+  uint64_t retried = 0;            // accepted results of attempts above the first
   std::vector<std::string> texts;  // the first of each kind, in words
   bool Good() const { return lost + duplicated + invented + disorder == 0; }
 };

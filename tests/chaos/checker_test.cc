@@ -15,7 +15,8 @@ using namespace kev::chaos;
 
 namespace {
 
-constexpr uint32_t kTune = 0, kBuild = 1, kTime = 2;
+constexpr uint32_t kBuild = 1, kTime = 2;
+constexpr LogLine::Kind kLost = LogLine::Kind::kLost, kOpenLost = LogLine::Kind::kOpenLost;
 
 // A history of two candidates, worked on by two workers; c2's build was lost once.
 struct History {
@@ -29,7 +30,7 @@ struct History {
     Did(&a, "r1/0/0", 1, 2);
     Did(&a, "c1/1/0", 1);
     b.done.push_back({{"c2/1/0", 1}, Nonce()});  // and died
-    log.lines.push_back({LogLine::Kind::kLost, ++log.events, {"c2/1/0", 1}});
+    log.lines.push_back({.kind = kLost, .seq = ++log.events, .attempt = {"c2/1/0", 1}});
     Did(&a, "c2/1/0", 2);
     Did(&b, "c1/2/0", 1);
     Did(&b, "c2/2/0", 1);
@@ -45,6 +46,11 @@ struct History {
     line.nonce = nonce;
     line.proposals = proposals;
     log.lines.push_back(line);
+  }
+  // A result that does not count, and was not answered.
+  void Late(WorkerRecord* worker, const std::string& job, uint32_t attempt) {
+    Did(worker, job, attempt);
+    worker->acked.pop_back();
   }
   LogLine& Line(const std::string& job) {
     for (LogLine& line : log.lines) {
@@ -105,7 +111,7 @@ TEST_CASE("two results of one attempt are counted twice") {
   history.log.lines.push_back(history.Line("c1/1/0"));
   const Findings found = history.Checked();
   CHECK(found.duplicated >= 2);
-  CHECK(Says(found, "c1/1/0#1 has two results in the log"));
+  CHECK(Says(found, "c1/1/0#1 (event 2) has two results in the log"));
   CHECK(Says(found, "c1/1/0 was accepted twice"));
 }
 
@@ -133,7 +139,7 @@ TEST_CASE("a result that no worker noted is invented") {
   history.Line("c1/2/0").nonce = "ffffffffffffffff";
   const Findings found = history.Checked();
   CHECK(found.invented == 1);
-  CHECK(Says(found, "c1/2/0#1 is in the log with nonce 'ffffffffffffffff'"));
+  CHECK(Says(found, "c1/2/0#1 (event 5) is in the log with nonce 'ffffffffffffffff'"));
 }
 
 TEST_CASE("a result without a nonce is invented, unless it was cancelled before it began") {
@@ -160,12 +166,67 @@ TEST_CASE("a nonce that two workers noted is found") {
   CHECK(Says(found, "was noted twice"));
 }
 
-TEST_CASE("attempts that do not grow are found") {
+TEST_CASE("an accepted attempt below an accepted one is found") {
   History history;
-  history.log.lines.push_back({LogLine::Kind::kLost, 99, {"c2/1/0", 2}});
+  std::erase_if(history.log.lines, [](const LogLine& line) { return line.kind == kLost; });
+  history.Did(&history.b, "c2/1/0", 1);
   const Findings found = history.Checked();
   CHECK(found.disorder == 1);
-  CHECK(Says(found, "c2/1/0#2 follows attempt 2"));
+  CHECK(Says(found, "c2/1/0#1 (event 7) follows c2/1/0#2"));
+}
+
+// The engine puts late results into the log as well: their cost counts. They look like a job that
+// was accepted twice, and are not.
+TEST_CASE("a late result of a lost attempt is in the log and does not count") {
+  History history;
+  history.Late(&history.b, "c2/1/0", 1);
+  Findings found = history.Checked();
+  CHECK(found.texts == std::vector<std::string>{});
+  CHECK(found.late == 1);
+  CHECK(found.accepted == 5);
+  SUBCASE("unless its worker was told that it does") {
+    history.b.acked.push_back({"c2/1/0", 1});
+    found = history.Checked();
+    CHECK(found.lost == 1);
+    CHECK(Says(found, "done again under a higher number"));
+  }
+}
+
+TEST_CASE("a result that comes after all open attempts were lost is late, if its job went on") {
+  History history;
+  history.Erase("c1/2/0");
+  std::erase(history.b.acked, AttemptName{"c1/2/0", 1});
+  history.log.lines.push_back({.kind = kOpenLost, .seq = ++history.log.events});
+  SUBCASE("before the one that counts") {
+    history.Late(&history.b, "c1/2/0", 1);
+    CHECK(history.Checked().Good());  // nothing shows that it was open when they were lost
+    history.Did(&history.a, "c1/2/0", 2);
+    CHECK(history.Checked().Good());
+    CHECK(history.Checked().late == 1);
+  }
+  SUBCASE("and behind it") {
+    history.Did(&history.a, "c1/2/0", 2);
+    history.Late(&history.b, "c1/2/0", 1);
+    CHECK(history.Checked().Good());
+    CHECK(history.Checked().late == 1);
+  }
+  SUBCASE("but not when it was kept") {
+    history.log.lines.back().kept.insert({"c1/2/0", 1});
+    history.Late(&history.b, "c1/2/0", 1);
+    history.Did(&history.a, "c1/2/0", 2);
+    CHECK(history.Checked().duplicated == 1);
+  }
+  SUBCASE("and not when it was acknowledged") {
+    history.Did(&history.b, "c1/2/0", 1);
+    history.Did(&history.a, "c1/2/0", 2);
+    CHECK(history.Checked().lost == 1);
+  }
+}
+
+TEST_CASE("a result that counts and was called stale is found") {
+  History history;
+  history.b.stale.push_back({"c1/2/0", 1});
+  CHECK(history.Checked().disorder == 1);
 }
 
 TEST_CASE("candidates above and below the budget are found") {
@@ -217,7 +278,10 @@ TEST_CASE("the log of an archive is read without a fold") {
   report.result.message = "nonce 0123456789abcdef";
   EventGroup group;
   group.first_seq = 1;
-  group.events = {TimePassed{}, report, AttemptLost{.key = report.key, .attempt = 4, .detail = {}}};
+  OpenAttemptsLost open;
+  open.kept = {{report.key, 5}};
+  group.events = {TimePassed{}, report, open,
+                  AttemptLost{.key = report.key, .attempt = 4, .detail = {}}};
   {
     auto writer = ArchiveWriter::Create(path);
     REQUIRE(writer.ok());
@@ -225,7 +289,7 @@ TEST_CASE("the log of an archive is read without a fold") {
     header.Set("run", "run");
     REQUIRE((*writer)->AddHeader(header).ok());
     LogEntry entry;
-    entry.last_seq = 3;
+    entry.last_seq = 4;
     Encode(group, &entry.body);
     entry.digest = Digest128().Hex();
     REQUIRE((*writer)->AddLog(entry).ok());
@@ -233,12 +297,14 @@ TEST_CASE("the log of an archive is read without a fold") {
   }
   const Result<RunLog> log = ReadLog(path);
   REQUIRE_MESSAGE(log.ok(), log.error().message);
-  CHECK(log->events == 3);
+  CHECK(log->events == 4);
   CHECK_FALSE(log->cut_tail);
-  REQUIRE(log->lines.size() == 2);
+  REQUIRE(log->lines.size() == 3);
   CHECK(log->lines[0].attempt == AttemptName{"c7/2/0", 3});
   CHECK(log->lines[0].nonce == "0123456789abcdef");
   CHECK(log->lines[0].seq == 2);
-  CHECK(log->lines[1].kind == LogLine::Kind::kLost);
-  CHECK(log->lines[1].attempt == AttemptName{"c7/2/0", 4});
+  CHECK(log->lines[1].kind == kOpenLost);
+  CHECK(log->lines[1].kept == std::set<AttemptName>{{"c7/2/0", 5}});
+  CHECK(log->lines[2].kind == kLost);
+  CHECK(log->lines[2].attempt == AttemptName{"c7/2/0", 4});
 }

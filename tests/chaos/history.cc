@@ -42,6 +42,9 @@ void AddLine(const Event& event, uint64_t seq, RunLog* log) {
   } else if (const auto* late = std::get_if<AttemptTimedOut>(&event)) {
     line.kind = LogLine::Kind::kTimedOut;
     line.attempt = {JobName(late->key), late->attempt};
+  } else if (const auto* open = std::get_if<OpenAttemptsLost>(&event)) {
+    line.kind = LogLine::Kind::kOpenLost;
+    for (const auto& [key, attempt] : open->kept) line.kept.insert({JobName(key), attempt});
   } else {
     return;
   }

@@ -5,6 +5,7 @@
 #define KEV_TESTS_CHAOS_HISTORY_H_
 
 #include <cstdint>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -32,9 +33,15 @@ struct WorkerRecord {
 };
 
 struct LogLine {
-  enum class Kind { kResult, kLost, kTimedOut } kind = Kind::kResult;
+  enum class Kind {
+    kResult,
+    kLost,
+    kTimedOut,
+    kOpenLost,  // after a restart: every attempt that was open, but those in `kept`
+  } kind = Kind::kResult;
   uint64_t seq = 0;
-  AttemptName attempt;
+  AttemptName attempt{};
+  std::set<AttemptName> kept{};
   // Of results:
   std::string nonce{};     // "" when its message has none
   bool failed = false;     // something other than the kernel: the job is tried again

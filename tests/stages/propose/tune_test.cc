@@ -18,8 +18,8 @@ using Score = std::function<double(const Value& parameters)>;
 // Runs a search over `variants`, whole or until a score of `enough`; gives the candidates in order,
 // as "variant{parameters}".
 std::vector<std::string> TuneSearch(std::vector<Variant> variants, const std::string& strategy,
-                                const Score& score, uint64_t seed = 7, uint64_t candidates = 0,
-                                uint32_t in_flight = 8, double enough = 0) {
+                                    const Score& score, uint64_t seed = 7, uint64_t candidates = 0,
+                                    uint32_t in_flight = 8, double enough = 0) {
   FakeStageContext context;
   LoadedRun run = SmallRun();
   run.task.variants = std::move(variants);
@@ -103,8 +103,10 @@ TEST_CASE("what a constraint forbids is never proposed") {
 TEST_CASE("the same seed gives the same candidates, another seed another order") {
   for (const char* strategy : {"random", "local", "auto"}) {
     CAPTURE(strategy);
-    CHECK(TuneSearch(Hill(), strategy, Height, 3, 40) == TuneSearch(Hill(), strategy, Height, 3, 40));
-    CHECK(TuneSearch(Hill(), strategy, Height, 3, 40) != TuneSearch(Hill(), strategy, Height, 4, 40));
+    CHECK(TuneSearch(Hill(), strategy, Height, 3, 40) ==
+          TuneSearch(Hill(), strategy, Height, 3, 40));
+    CHECK(TuneSearch(Hill(), strategy, Height, 3, 40) !=
+          TuneSearch(Hill(), strategy, Height, 4, 40));
   }
 }
 
