@@ -162,7 +162,19 @@ TEST_CASE("workers from outside keep their work over the death of the engine") {
       StartService(&sandbox, {"--workers", "none", "--listen", "tcp://127.0.0.1:0"});
   const std::string endpoint = TcpEndpoint(engine);
   REQUIRE(!endpoint.empty());
-  const std::string access = sandbox.Path("engine/default/access");
+  const std::string access = sandbox.Path("for-workers");
+  CHECK(sandbox.Run({"kevolve", "access", "--role", "worker", "-o", access}).exit_code ==
+        kExitDone);
+  // A worker's key lets nobody give orders.
+  const CommandResult orders = sandbox.Run({"kevolve", "workers", "--access", access});
+  CHECK(orders.exit_code == kExitEnvironment);
+  Contains(orders.err, {"no keys for a client"});
+  const std::string client = sandbox.Path("for-clients");
+  CHECK(sandbox.Run({"kevolve", "access", "--role", "client", "-o", client}).exit_code ==
+        kExitDone);
+  CHECK(sandbox.Run({"kevolve", "workers", "--access", client}).exit_code == kExitDone);
+  const CommandResult drain = sandbox.Run({"kevolve", "drain", "x:1", "--access", client});
+  CHECK(drain.exit_code == kExitEnvironment);
   std::vector<RunningCommand*> workers;
   for (const char* stage : {"propose", "compile", "verify", "profile", "select"}) {
     workers.push_back(sandbox.Start({"kevolve", "worker", "--stage", stage, "--connect", endpoint,
