@@ -5,11 +5,12 @@
 using namespace kev;
 
 TEST_CASE("budgets are read as people write them, in the units of the signal") {
-  const auto data = BudgetFromWords({"candidates=500", "wall=10m", "tokens=2M", "usd=2.5",
-                                     "device=90s", "plateau=0"});
+  const auto data = BudgetFromWords(
+      {"candidates=500", "wall=10m", "tokens=2M", "usd=2.5", "device=90s", "plateau=0"});
   REQUIRE(data.ok());
-  CHECK(ToJson(*data) ==
-        R"({"candidates":500,"device_s":90.0,"plateau":0,"tokens":2000000,"usd":2.5,"wall_ms":600000})");
+  CHECK(
+      ToJson(*data) ==
+      R"({"candidates":500,"device_s":90.0,"plateau":0,"tokens":2000000,"usd":2.5,"wall_ms":600000})");
 }
 
 TEST_CASE("what is no budget is refused with key and form") {
