@@ -9,7 +9,7 @@ using namespace kev::test;
 
 namespace {
 
-constexpr int kExitDone = 0, kExitBadInput = 2, kExitEnvironment = 5, kExitInterrupted = 130;
+constexpr int kExitDone = 0, kExitBadInput = 2, kExitInterrupted = 130;
 
 struct LiveOne {
   Sandbox sandbox;

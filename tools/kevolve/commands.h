@@ -111,6 +111,13 @@ struct WorkerOptions {
 };
 int WorkerCommand(const WorkerOptions& options);
 
+struct AccessOptions {
+  std::string from = "default";  // an engine's name, or its access file
+  std::string role;
+  std::string output;
+};
+int AccessCommand(const AccessOptions& options);
+
 struct ValidateOptions {
   std::vector<std::string> workflows;
   Overrides overrides;

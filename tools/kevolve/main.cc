@@ -23,6 +23,7 @@ struct Options {
   ControlOptions control;
   KeepOptions keep;
   kev::WorkerOptions worker;
+  kev::AccessOptions access;
   kev::ValidateOptions validate;
   int exit_code = kev::kExitInternal;
 };
@@ -231,6 +232,15 @@ void AddWorker(CLI::App& app, Options* o) {
   sub->add_option("--engine-lost-grace", worker.lost_grace,
                   "How long it waits for an engine that is away: 500ms, 30s, 10m");
   sub->callback([o] { o->exit_code = kev::WorkerCommand(o->worker); });
+
+  auto* access = app.add_subcommand("access", "Write an engine's keys for one role into a file");
+  access->add_option("engine", o->access.from, "An engine's name, or the path of its access file")
+      ->capture_default_str();
+  access->add_option("--role", o->access.role, "Who gets the file: worker, client or admin")
+      ->required()
+      ->check(CLI::IsMember({"worker", "client", "admin"}));
+  access->add_option("-o,--output", o->access.output, "The file to write")->required();
+  access->callback([o] { o->exit_code = kev::AccessCommand(o->access); });
 
   auto* validate = app.add_subcommand("validate", "Check workflow files; nothing runs");
   validate->add_option("workflow", o->validate.workflows, "Workflow files (YAML)")->required();
