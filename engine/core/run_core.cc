@@ -148,6 +148,11 @@ std::pair<uint32_t, uint32_t> RunCore::GoneAttempts(const JobKey& key) const {
                          : std::pair(gone->attempt, gone->reported);
 }
 
+bool RunCore::Solitary(const JobKey& key) const {
+  const StepOutcome* outcome = OutcomeOf(key);
+  return outcome != nullptr && outcome->solitary;
+}
+
 bool RunCore::HasReported(const JobKey& key, uint32_t attempt) const {
   if (attempt == 0 || !IsWork(key)) return false;
   const StepOutcome* outcome = OutcomeOf(key);

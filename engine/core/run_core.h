@@ -182,6 +182,8 @@ class RunCore {
   size_t open_attempts() const { return open_count_; }
   // Number of the job's open attempt; 0 when it has none.
   uint32_t OpenAttempt(const JobKey& key) const;
+  // Whether the job's attempts must be alone on their worker.
+  bool Solitary(const JobKey& key) const;
   // Whether this attempt's result is in the log.
   bool HasReported(const JobKey& key, uint32_t attempt) const;
   // Whether the engine ever gave this attempt out: a result of any other is a lie.

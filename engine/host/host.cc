@@ -229,7 +229,8 @@ bool Host::Adopt(HostedRun& run, SessionId session, const Hello& hello, const At
   }
   // Else it is waiting to be given out anew.
   if (!run.grace_until_ms_ || !run.unknown_.contains(attempt)) return false;
-  if (!placer_.Ready({id, run.classes_.at(id.key.step), 0, false}, now)) return false;
+  if (!placer_.Ready({id, run.classes_.at(id.key.step), 0, run.core().Solitary(id.key)}, now))
+    return false;
   run.unknown_.erase(attempt);
   return placer_.Adopt(session, id, now);
 }
@@ -317,6 +318,13 @@ void Host::On(SessionId session, ResultMessage& message) {
     return;
   }
   if (owner == session) placer_.Finished(id, message.result.usage.wall_ms);
+  // A worker was told to stop by an engine whose log lost the reason with its tail (`normal`). It
+  // says nothing of the kernel: the attempt is made again.
+  if (!late && !message.result.failure && message.result.verdict == Verdict::kCancelled) {
+    message.result.failure =
+        Failure{FailureClass::kInfrastructure, "it was cancelled, though the log does not say so"};
+    message.packed.clear();
+  }
   payloads_.erase(id);
   run->reported_.insert(attempt);
   ++run->jobs_done_;

@@ -182,6 +182,49 @@ TEST_CASE("what came back with its worker and is handed back unbegun is offered 
   CHECK_FALSE(again[0].payload.empty());
 }
 
+TEST_CASE("that it was cancelled is no result of a job that nobody cancelled") {
+  // With `normal` durability the log may have lost why: a time-out that was answered, and forgotten
+  // with the tail.
+  HostRig rig(OneAtATime());
+  const SessionId worker = rig.Connect(kAll);
+  const Assign job = rig.Assigned(worker).at(0);
+  rig.Report(worker, job, Verdicts(Verdict::kCancelled));
+  rig.Settle();
+  CHECK_FALSE(rig.run->Ended());
+  CHECK(rig.core->OpenAttempt(job.key) == 2);
+  CHECK(rig.Refold().OpenAttempt(job.key) == 2);
+}
+
+TEST_CASE("a job that must be alone is alone as well on the worker that came back with it") {
+  HostRig rig(LinearPlan().plan());
+  rig.grace_ms = 4000;
+  Assign job;
+  for (int death = 0; death < 2; ++death) {
+    const SessionId worker = rig.Connect({"select"});
+    job = rig.Assigned(worker).at(0);
+    rig.transport->Arrive(worker, Taken{"run", job.key, job.attempt});
+    rig.transport->Disconnect(worker, "it died");
+    rig.Settle();
+  }
+  const SessionId third = rig.Connect({"select"});
+  job = rig.Assigned(third).at(0);
+  REQUIRE(rig.core->Solitary(job.key));
+  rig.Restart();
+  Hello hello = WorkerWith({{"run", job.key, job.attempt}});
+  hello.slots = 4;
+  const SessionId after = rig.Connect(hello);
+  RunCore second("second");
+  HostedRunOptions options;
+  options.run = "second";
+  HostedRun& other = rig.host->Add(options, &second);
+  rig.store.SetEpoch(0);
+  other.Post(RunSubmitted{OneAtATime(), Value()});
+  rig.Settle();
+  CHECK(rig.Assigned(after).empty());
+  rig.Do(after, job);
+  CHECK_FALSE(rig.host->placer().out() == 0);
+}
+
 TEST_CASE("a worker keeps a result that is on its way to the log, and is answered where it is") {
   HostRig rig(OneAtATime());
   const SessionId once = rig.Connect(kAll);
