@@ -99,12 +99,15 @@ PeerNext ZmqPeer::Watch() {
                     : "the engine at " + endpoint_ +
                           " lets nobody in without a key; give its access file with --access"});
         break;
+      // An engine without keys may hang up before it has said so: seen from here that is the same
+      // as one with other keys.
       case ZmqEvent::Kind::kHandshakeBroken:
         if (!keyed_ || ++broken_handshakes_ < kMostBrokenHandshakes) break;
         next = protocol_->Refused(
             {Code::kPermission, "the engine at " + endpoint_ +
-                                    " has another key than the access file says (or is none of "
-                                    "kevolve's); take a new one from the engine's run folder"});
+                                    " has another key than the access file says (take a new one "
+                                    "from the engine's run folder), uses none (connect without "
+                                    "--access), or is none of kevolve's"});
         break;
       default:
         break;

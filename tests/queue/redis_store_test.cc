@@ -80,8 +80,10 @@ TEST_CASE("commits append in order, write blobs and projections, and are read ba
   const uint64_t t4 = s.store->ReadLog("R", 1, 4);
   const uint64_t t5 = s.store->ReadLog("R", 4, 4);
   const uint64_t t6 = s.store->ReadBlob(std::string(64, '0'));
-  const std::vector<Completion> done = Await(*s.store, 6);
-  REQUIRE(done.size() == 6);
+  const uint64_t t7 = s.store->ReadEnd("R");
+  const uint64_t t8 = s.store->ReadEnd("nothing");
+  const std::vector<Completion> done = Await(*s.store, 8);
+  REQUIRE(done.size() == 8);
   CHECK(done[0].ticket == t1);
   CHECK(done[0].status.ok());
   CHECK(done[1].ticket == t2);
@@ -94,6 +96,10 @@ TEST_CASE("commits append in order, write blobs and projections, and are read ba
   CHECK(done[4].data == std::vector<std::string>{"two"});
   CHECK(done[5].ticket == t6);
   CHECK(done[5].status.error().code == Code::kNotFound);
+  CHECK(done[6].ticket == t7);
+  CHECK(done[6].data == std::vector<std::string>{"4", "d", "two", "1"});
+  CHECK(done[7].ticket == t8);
+  CHECK(done[7].data == std::vector<std::string>{"0", "", "", "0"});
 
   const std::vector<LogEntry> log = *s.store->WholeLog("R");
   REQUIRE(log.size() == 2);

@@ -81,6 +81,10 @@ TEST_CASE("reading the log gives the groups that touch the range") {
   store.Poll();
   store.ReadLog("run", 2, 4);
   CHECK(store.Poll()[0].data == std::vector<std::string>{"body 3", "body 4"});
+  store.ReadEnd("run");
+  CHECK(store.Poll()[0].data == std::vector<std::string>{"9", "", "body 9", "0"});
+  store.ReadEnd("another");
+  CHECK(store.Poll()[0].data == std::vector<std::string>{"0", "", "", "0"});
   store.ReadBlob("nothing");
   CHECK(store.Poll()[0].status.error().code == Code::kNotFound);
 }

@@ -1,0 +1,226 @@
+// Who comes back, and to what: workers after a restart and in its grace, engines to a store that
+// another one has gone on with. Each was found by a seed of the simulator (tools/sim).
+#include <doctest/doctest.h>
+
+#include "tests/engine/support/canonical_reader.h"
+#include "tests/engine/support/driven_run.h"
+#include "tests/engine/support/host_rig.h"
+#include "tests/engine/support/plans.h"
+
+namespace kev::testing {
+namespace {
+
+const std::vector<std::string> kAll = {"select", "propose/tune", "compile", "verify", "profile"};
+
+Plan OneAtATime() {
+  auto b = LinearPlan();
+  b.plan().in_flight = 1;
+  return b.plan();
+}
+
+Hello WorkerWith(const std::vector<InFlight>& in_flight, const std::string& name = "host:1") {
+  Hello hello;
+  hello.worker = name;
+  hello.stages = kAll;
+  hello.host = "host";
+  hello.in_flight = in_flight;
+  return hello;
+}
+
+// An engine reported a result, and does not know whether its commit took effect. Another one has
+// taken the run over and written an entry of its own.
+struct TakenOver {
+  TakenOver() : rig(OneAtATime()) {
+    worker = rig.Connect(kAll);
+    const Assign job = rig.Assigned(worker).at(0);
+    rig.store.FailNext(Code::kUnavailable);
+    rig.Report(worker, job, GoodAnswer(ReadJob(job.payload)));
+    rig.Settle();
+    REQUIRE(rig.host->store_lost());
+  }
+  void OtherWrites(uint64_t expected, uint64_t last) {
+    auto commit = std::make_shared<Commit>();
+    commit->run = "run";
+    commit->epoch = 2;
+    commit->expected_seq = expected;
+    commit->last_seq = last;
+    commit->body = "of another engine";
+    commit->digest = RunCore::DigestCommands({}).Hex();
+    rig.store.SetEpoch(2);
+    rig.store.Submit(commit);
+    rig.store.ForgetAnswers();
+  }
+  void CheckStopped() {
+    rig.host->Reconcile(&rig.store);
+    rig.Settle();
+    REQUIRE(rig.run->broken());
+    CHECK(rig.run->broken()->code == Code::kConflict);
+    CHECK(rig.run->broken()->message.find("another") != std::string::npos);
+    CHECK(rig.Acked(worker).empty());
+    CHECK(rig.Assigned(worker).empty());
+  }
+  HostRig rig;
+  SessionId worker = 0;
+};
+
+TEST_CASE("an engine whose run was taken over while its store was away acknowledges nothing") {
+  TakenOver t;
+  SUBCASE("the other wrote as much as was in doubt") { t.OtherWrites(1, 2); }
+  SUBCASE("the other wrote more") {
+    t.OtherWrites(1, 2);
+    t.OtherWrites(2, 5);
+  }
+  SUBCASE("the other has taken the run and written nothing yet") { t.rig.store.SetEpoch(2); }
+  t.CheckStopped();
+}
+
+TEST_CASE("where the epoch is not known, an entry with other bytes is another's") {
+  // Two groups that give no commands have the same digest: a pause, and an entry of another engine.
+  HostRig rig(OneAtATime());
+  const SessionId worker = rig.Connect(kAll);
+  bool told = false;
+  rig.store.FailNext(Code::kUnavailable);
+  rig.run->Post(Signal{Signal::Kind::kPause, Value()}, [&] { told = true; });
+  rig.Settle();
+  auto commit = std::make_shared<Commit>();
+  commit->run = "run";
+  commit->expected_seq = 1;
+  commit->last_seq = 2;
+  commit->body = "of another engine";
+  commit->digest = RunCore::DigestCommands({}).Hex();
+  rig.store.SetEpoch(0);
+  rig.store.Submit(commit);
+  rig.store.ForgetAnswers();
+  rig.host->Reconcile(&rig.store);
+  rig.Settle();
+  CHECK(rig.run->broken());
+  CHECK_FALSE(told);
+  CHECK(rig.Acked(worker).empty());
+}
+
+TEST_CASE("what is begun in the grace after a restart is not lost at its end") {
+  HostRig rig(OneAtATime());
+  rig.grace_ms = 4000;
+  const SessionId before = rig.Connect(kAll);
+  const Assign first = rig.Assigned(before).at(0);
+  rig.Restart();
+  const SessionId after = rig.Connect(WorkerWith({{"run", first.key, 1}}));
+  const Assign second = rig.Do(after, first).at(0);  // follows from what it came back with
+  CHECK(second.attempt == 1);
+  rig.clock.Advance(4000);
+  rig.Settle();
+  CHECK(rig.core->OpenAttempt(second.key) == 1);
+  CHECK(rig.Assigned(after).empty());
+  rig.Report(after, second, GoodAnswer(ReadJob(second.payload)));
+  rig.Settle();
+  CHECK_FALSE(rig.Acked(after).back().stale);
+  CHECK(rig.core->stale() == 0);
+}
+
+TEST_CASE("what waits unsent when the grace ends is not offered under two numbers") {
+  HostRig rig(OneAtATime());
+  rig.grace_ms = 4000;
+  const SessionId before = rig.Connect(kAll);
+  const Assign first = rig.Assigned(before).at(0);
+  rig.Restart();
+  // It can do what it has and nothing else: what follows waits for somebody else.
+  Hello hello = WorkerWith({{"run", first.key, 1}});
+  hello.stages = {"select"};
+  const SessionId after = rig.Connect(hello);
+  rig.Do(after, first);
+  rig.clock.Advance(4000);
+  rig.Settle();
+  const SessionId late = rig.Connect(kAll);
+  const std::vector<Assign> jobs = rig.Assigned(late);
+  REQUIRE(jobs.size() == 1);
+  CHECK(jobs[0].attempt == 1);
+  CHECK(rig.host->placer().ready() == 0);
+}
+
+TEST_CASE("a worker that reconnects within the grace keeps what it has a second time") {
+  HostRig rig(OneAtATime());
+  rig.grace_ms = 4000;
+  const SessionId before = rig.Connect(kAll);
+  const Assign job = rig.Assigned(before).at(0);
+  rig.Restart();
+  const SessionId once = rig.Connect(WorkerWith({{"run", job.key, 1}}));
+  // The new session is announced before the old one is given up.
+  const SessionId twice = rig.Connect(WorkerWith({{"run", job.key, 1}}));
+  rig.transport->Disconnect(once, "it began a new session");
+  rig.Settle();
+  CHECK(rig.transport->TakeSent<Welcome>(twice).at(0).keep.size() == 1);
+  rig.clock.Advance(4000);
+  rig.Settle();
+  CHECK(rig.core->OpenAttempt(job.key) == 1);
+}
+
+TEST_CASE("what a connected worker has is not another's to claim") {
+  HostRig rig(OneAtATime());
+  const SessionId owner = rig.Connect(kAll);
+  const Assign job = rig.Assigned(owner).at(0);
+  const SessionId other = rig.Connect(WorkerWith({{"run", job.key, 1}}, "elsewhere:7"));
+  CHECK(rig.transport->TakeSent<Welcome>(other).at(0).keep.empty());
+  rig.Report(owner, job, GoodAnswer(ReadJob(job.payload)));
+  rig.Settle();
+  CHECK_FALSE(rig.Acked(owner).at(0).stale);
+}
+
+TEST_CASE("what came back with its worker and is handed back unbegun is offered anew") {
+  // The engine that sent it is gone, and its payload with it: it cannot be sent again as it is.
+  HostRig rig(OneAtATime());
+  rig.grace_ms = 4000;
+  const SessionId before = rig.Connect(kAll);
+  const Assign job = rig.Assigned(before).at(0);
+  rig.Restart();
+  const SessionId after = rig.Connect(WorkerWith({{"run", job.key, 1}}));
+  rig.transport->Arrive(after, Returned{"run", job.key, 1});
+  rig.Settle();
+  const std::vector<Assign> again = rig.Assigned(after);
+  REQUIRE(again.size() == 1);
+  CHECK(again[0].key == job.key);
+  CHECK(again[0].attempt == 2);
+  CHECK_FALSE(again[0].payload.empty());
+}
+
+TEST_CASE("a worker keeps a result that is on its way to the log, and is answered where it is") {
+  HostRig rig(OneAtATime());
+  const SessionId once = rig.Connect(kAll);
+  const Assign job = rig.Assigned(once).at(0);
+  rig.store.Hold();
+  rig.run->Post(Signal{Signal::Kind::kPause, Value()});  // one commit under way: the next collects
+  rig.Settle();
+  rig.Report(once, job, GoodAnswer(ReadJob(job.payload)));
+  rig.Settle();
+  CHECK(rig.host->Explain(*rig.run, job.key) == "its result is on its way to the log");
+  const SessionId twice = rig.Connect(WorkerWith({{"run", job.key, 1}}));
+  rig.transport->Disconnect(once, "it began a new session");
+  CHECK(rig.transport->TakeSent<Welcome>(twice).at(0).keep.size() == 1);
+  rig.Report(twice, job, GoodAnswer(ReadJob(job.payload)));
+  rig.Settle();
+  rig.store.ReleaseAll();
+  rig.Settle();
+  const auto acks = rig.Acked(twice);
+  REQUIRE(acks.size() == 1);
+  CHECK_FALSE(acks[0].stale);
+}
+
+TEST_CASE("an attempt whose beginning is not confirmed says that it waits for that") {
+  HostRig rig(OneAtATime());
+  rig.store.Hold();
+  const SessionId worker = rig.Connect(kAll);
+  const JobKey pick = rig.core->OpenAttempts().at(0).key;
+  CHECK(rig.Assigned(worker).empty());
+  CHECK(rig.host->Explain(*rig.run, pick) ==
+        "it waits until the store has confirmed its beginning");
+}
+
+TEST_CASE("the record of a request says that it was withdrawn") {
+  HostRig rig(OneAtATime());
+  rig.Connect(kAll);
+  rig.run->Post(Signal{Signal::Kind::kCancel, Value()});
+  rig.Settle();
+  CHECK(rig.store.projection("run", "req:1")["record"].find("cancelled") != std::string::npos);
+}
+
+}  // namespace
+}  // namespace kev::testing
