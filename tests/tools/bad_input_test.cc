@@ -315,6 +315,14 @@ TEST_CASE(
   const std::string id = RunIdOf(run);
   REQUIRE(WaitForEvent(run, "candidate"));
   disk.FillUpTo(0);
+  // Nothing new is given out now, so that something else must be committed.
+  REQUIRE(WaitUntil([&] {
+    if (ProcessesNamed(tiny.sandbox, "redis-server").empty()) return true;
+    RunningCommand* budget =
+        tiny.sandbox.Start({"kevolve", "budget", id, "candidates=12", "--json"});
+    budget->WaitForOutput("budget", seconds(2));
+    return false;
+  }));
   for (const char* text : {"the store was lost", "goes on only when there is room"})
     CHECK(run->WaitForOutput(text, seconds(60)));
   CHECK(ProcessesNamed(tiny.sandbox, "redis-server").empty());

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <memory>
 
 #include "tests/tools/support/service.h"
 
@@ -231,6 +232,81 @@ TEST_CASE("a store that was emptied is refused with what was expected and what i
     StartService(&sandbox);  // the right one: it goes on
     CheckEndedWhole(sandbox, run, 5);
   }
+}
+
+// A redis-server that belongs to somebody else.
+class ForeignRedis {
+ public:
+  ForeignRedis(const Sandbox& sandbox, const std::string& appendfsync)
+      : sandbox_(sandbox), appendfsync_(appendfsync) {
+    fs::create_directories(Folder());
+    Start();
+  }
+  std::string Url() const { return "unix:" + sandbox_.Path("foreign.sock"); }
+  std::string Folder() const { return sandbox_.Path("foreign"); }
+  void Kill() {
+    server_->Signal(SIGKILL);
+    server_->Wait(kServiceLimit);
+  }
+  void Start() {
+    server_ = std::make_unique<RunningCommand>(
+        std::vector<std::string>{"redis-server", "--port", "0", "--unixsocket",
+                                 sandbox_.Path("foreign.sock"), "--dir", Folder(), "--appendonly",
+                                 "yes", "--appendfsync", appendfsync_, "--save", ""},
+        std::map<std::string, std::string>{}, sandbox_.home());
+    REQUIRE(server_->WaitForOutput("eady to accept connections", kServiceLimit));
+  }
+
+ private:
+  const Sandbox& sandbox_;
+  std::string appendfsync_;
+  std::unique_ptr<RunningCommand> server_;
+};
+
+TEST_CASE("a run in an external store survives that store's death, and leaves nothing in it") {
+  Sandbox sandbox;
+  ForeignRedis redis(sandbox, "always");
+  RunningCommand* command = sandbox.Start({"kevolve", "run", Fixture("tiny.yaml"), "--candidates",
+                                           "4", "--json", "--store", redis.Url()});
+  const std::string run = RunIdOf(command);
+  REQUIRE(WaitForEvent(command, "candidate"));
+  redis.Kill();
+  REQUIRE(command->WaitForOutput("nothing is given out until it is back", kServiceLimit));
+  SUBCASE("it comes back with its data: the run goes on") {
+    redis.Start();
+    const CommandResult result = command->Wait(kServiceLimit);
+    CHECK_MESSAGE(result.exit_code == kExitDone, result.err);
+    CHECK(DoneLine(result)["candidates"] == 4);
+    CHECK(sandbox.Run({"kevolve", "replay", run}).exit_code == kExitDone);
+    RunningCommand cli(
+        {"redis-cli", "-s", sandbox.Path("foreign.sock"), "--scan", "--pattern", "kev:{*"}, {},
+        sandbox.home());
+    CHECK(cli.Wait(kServiceLimit).out.empty());
+  }
+  SUBCASE("it comes back empty: the run is not begun anew in it") {
+    fs::remove_all(redis.Folder() + "/appendonlydir");
+    redis.Start();
+    const CommandResult result = command->Wait(kServiceLimit);
+    CHECK(result.exit_code == kExitStoreLost);
+    Contains(result.err, {"is not ours", "it is empty", "Nothing was changed"});
+    const CommandResult again = sandbox.Run({"kevolve", "resume", run});
+    CHECK(again.exit_code == kExitStoreLost);
+    Contains(again.err, {"it is empty"});
+  }
+}
+
+TEST_CASE("an external store that is less durable than was asked for is refused") {
+  Sandbox sandbox;
+  ForeignRedis redis(sandbox, "everysec");
+  const CommandResult refused =
+      sandbox.Run({"kevolve", "run", Fixture("tiny.yaml"), "--store", redis.Url()});
+  CHECK(refused.exit_code == kExitBadInput);
+  Contains(refused.err, {"appendfsync everysec", "less than was asked for", "--durability"});
+  CHECK(sandbox.RunIds().empty());
+  const CommandResult normal = sandbox.Run({"kevolve", "run", Fixture("tiny.yaml"), "--candidates",
+                                            "1", "--store", redis.Url(), "--durability", "normal"},
+                                           kServiceLimit);
+  CHECK_MESSAGE(normal.exit_code == kExitDone, normal.err);
 }
 
 TEST_CASE("what a service cannot use is refused in words") {
