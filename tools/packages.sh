@@ -16,9 +16,9 @@ BUILD_PACKAGES=(
 # What the tests use beyond that: network namespaces, and a scripted model server.
 # shellcheck disable=SC2034
 TEST_PACKAGES=(iproute2 libcpp-httplib-dev)
-# What tools/check.sh uses.
+# What tools/check.sh and tools/fuzz.sh use.
 # shellcheck disable=SC2034
-CHECK_PACKAGES=(clang-19 clang-format-19 clang-tidy-19 shellcheck)
+CHECK_PACKAGES=(clang-19 clang-format-19 clang-tidy-19 libclang-rt-19-dev shellcheck)
 
 missing_packages() {
   local name state

@@ -96,6 +96,7 @@ Result<Step> StepFrom(const Value& v, size_t step_count) {
     s.when = std::move(*when);
   }
   s.settings = v["settings"];
+  if (!s.settings.IsNull() && !s.settings.IsMap()) return Malformed("settings of " + s.id);
   s.retry = {U32(v["retry_max"]), U32(v["retry_base_ms"]), U32(v["retry_cap_ms"])};
   s.timeout_running_ms = U32(v["timeout_running_ms"]);
   s.timeout_queued_ms = U32(v["timeout_queued_ms"]);

@@ -157,8 +157,7 @@ class Siege {
     const Result<std::string> replay = site->Kevolve({"replay", site->run()});
     if (!replay) return replay.error();
     const Result<std::string> fsck = site->Kevolve({"fsck", site->run()});
-    if (!fsck && fsck.error().message.find("no subcommand") == std::string::npos)
-      return fsck.error();
+    if (!fsck) return fsck.error();
     if (options_.verbose) {
       Say(site->run() + ": " + std::to_string(log->events) + " events, " +
           std::to_string(site->engine_starts()) + " engines: whole");

@@ -5,11 +5,10 @@
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
-#include <fstream>
 #include <iostream>
-#include <sstream>
 
 #include "tools/bench/frame.h"
+#include "tools/bench/resident.h"
 #include "tools/bench/rig.h"
 #include "tools/bench/scratch.h"
 #include "tools/live/exit_code.h"
@@ -18,15 +17,6 @@ namespace kev {
 namespace {
 
 using Steady = std::chrono::steady_clock;
-
-// Resident memory of a process in MB; 0 when it cannot be read.
-double ResidentMb(int pid) {
-  std::ifstream status("/proc/" + std::to_string(pid) + "/status");
-  for (std::string line; std::getline(status, line);) {
-    if (line.rfind("VmRSS:", 0) == 0) return std::atof(line.c_str() + 6) / 1024;
-  }
-  return 0;
-}
 
 }  // namespace
 

@@ -9,6 +9,7 @@
 #include "tools/bench/engine.h"
 #include "tools/bench/frame.h"
 #include "tools/bench/growth.h"
+#include "tools/bench/steady.h"
 #include "tools/live/exit_code.h"
 
 namespace {
@@ -23,6 +24,8 @@ constexpr const char* kUsage =
     "           [--jobs N] [--durability strict|normal|fast]\n"
     "  growth   what a candidate costs as their number grows, in time and memory\n"
     "           [--candidates N] [--durability strict|normal|fast]\n"
+    "  steady   whether memory stays flat over a long stream of no-op jobs\n"
+    "           [--jobs N] [--workers N] [--durability strict|normal|fast]\n"
     "  death    how soon a killed and a stopped worker are noticed\n"
     "All use real Redis, real ZeroMQ and real worker processes. With --json the last line is one\n"
     "object.\n";
@@ -107,6 +110,13 @@ int main(int argc, char** argv) {
     const Options options = {{"--durability", Class(&o.durability)},
                              {"--candidates", Count(&o.candidates)}};
     return Parse(argc, argv, options, &o.json) ? kev::GrowthBenchmark(o) : kev::kExitBadInput;
+  }
+  if (which == "steady") {
+    kev::SteadyOptions o;
+    const Options options = {{"--durability", Class(&o.durability)},
+                             {"--workers", Count(&o.workers)},
+                             {"--jobs", Count(&o.jobs)}};
+    return Parse(argc, argv, options, &o.json) ? kev::SteadyBenchmark(o) : kev::kExitBadInput;
   }
   if (which == "death") {
     bool json = false;

@@ -102,6 +102,7 @@ TEST_CASE("a plan that names what it does not have is refused") {
       Damaged("steps", 1, "needs", Value::List{"build"}),
       Damaged("steps", 1, "kind", "cook"),
       Damaged("steps", 1, "id", ""),
+      Damaged("steps", 1, "settings", 3),
       Damaged("steps", 2, "when", "true"),
       Damaged("shares", 0, "step", 55),
       Damaged("shares", 0, "kind", "half"),
