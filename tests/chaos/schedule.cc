@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "engine/core/random.h"
 
@@ -99,8 +100,12 @@ std::vector<Fault> FaultsOf(uint64_t seed, uint64_t round, const Possible& possi
     }
     faults.push_back(fault);
   }
-  std::stable_sort(faults.begin(), faults.end(),
-                   [](const Fault& a, const Fault& b) { return a.at_ms < b.at_ms; });
+  // By time, and in the order drawn among equals. (libstdc++'s stable_sort is refused by clang 19
+  // as deprecated.)
+  for (size_t i = 1; i < faults.size(); ++i) {
+    for (size_t j = i; j > 0 && faults[j].at_ms < faults[j - 1].at_ms; --j)
+      std::swap(faults[j], faults[j - 1]);
+  }
   return faults;
 }
 
