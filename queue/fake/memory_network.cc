@@ -282,9 +282,11 @@ int64_t MemoryNetwork::NextWake() const {
   return std::min(next, now_us_ + std::max<int64_t>(beat, 1000));
 }
 
+bool MemoryNetwork::HasNews() const { return engine_ && engine_->protocol.pending() > 0; }
+
 void MemoryNetwork::Advance(int64_t to_ms, bool to_news) {
   const int64_t to_us = to_ms * 1000;
-  const auto news = [&] { return to_news && engine_ && engine_->protocol.pending() > 0; };
+  const auto news = [&] { return to_news && HasNews(); };
   const auto expire = [&] {
     if (engine_ && !engine_frozen_) engine_->protocol.Expire(now_us_);
   };

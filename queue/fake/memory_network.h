@@ -67,6 +67,7 @@ class MemoryNetwork {
 
   // With `to_news` it stops early, as soon as there is something for the host to receive.
   void Advance(int64_t to_ms, bool to_news = false);
+  bool HasNews() const;  // there is something for the host to receive
   int64_t now_ms() const { return now_us_ / 1000; }
   int64_t now_us() const { return now_us_; }
   uint64_t delivered() const { return delivered_; }

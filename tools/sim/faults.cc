@@ -122,6 +122,7 @@ void Simulation::HarmWorker(SimWorker& worker) {
         if (const auto any = engine_->witness()->Any(random_.Next()))
           victim = Forgery{std::get<0>(*any), std::get<1>(*any), std::get<2>(*any)};
       }
+      if (victim && Chance(3)) return worker.Claim(*victim);
       return worker.Lie(std::move(victim));
     }
   }

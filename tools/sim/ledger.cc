@@ -149,6 +149,11 @@ void Ledger::Report(Run& run, const std::string& name, const JobReported& event,
     story_->Violate("the log has a result of " + Named(name, event.key, event.attempt) + " by " +
                     event.worker + ", which never had it");
   }
+  for (const auto& [what, ref] : event.result.blobs) {
+    if (!again && has_blob && !has_blob(ref.sha256))
+      story_->Violate("the " + what + " of " + Named(name, event.key, event.attempt) +
+                      " is in the log and not in the store");
+  }
   JobState& job = run.jobs[event.key];
   if (!job.open || job.current != event.attempt) return;
   job.open = false;  // a failure is followed by a new attempt, or the end of the job

@@ -74,6 +74,8 @@ class Ledger {
   // The live core of an engine whose log is the store's: the same records.
   void Compare(const RunCore& live);
 
+  // Whether the store has the blob.
+  std::function<bool(const std::string& sha256)> has_blob;
   // Called when an engine has written that an open attempt is lost.
   std::function<void(uint64_t engine, const std::string& run, const AttemptOf&)> on_lost;
 

@@ -60,6 +60,7 @@ bool PeerTap::Pass(FrameSink* sink, const Frames& frames) {
   } else if (header->type == MessageType::kResult && forged_ == 0) {
     last_result_.assign(frames.begin(), frames.end());
   }
+  if (header->type == MessageType::kHello && claim_) return Claim(sink, frames);
   WireHeader moved = *header;
   moved.seq += forged_;
   const std::string head = EncodeHeader(moved);
@@ -68,6 +69,20 @@ bool PeerTap::Pass(FrameSink* sink, const Frames& frames) {
   if (!sink->Send("", sent)) return false;
   last_out_ = moved.seq;
   return true;
+}
+
+bool PeerTap::Claim(FrameSink* sink, const Frames& frames) {
+  std::string instance;
+  const Result<Value> body = Decode(frames[1]);
+  Result<Hello> hello = body ? HelloFrom(*body, &instance) : body.error();
+  if (!hello) return sink->Send("", frames);
+  hello->in_flight.push_back({claim_->run, claim_->key, claim_->attempt});
+  claim_.reset();
+  claimed_ = true;
+  ++story_->tally.lies;
+  if (story_->told()) story_->Tell(name_ + " claims what it does not have");
+  const std::string forged = EncodeHello(*hello, instance);
+  return sink->Send("", {frames[0], forged});
 }
 
 bool PeerTap::Put(FrameSink* sink, MessageType type, const std::string& body,

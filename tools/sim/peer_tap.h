@@ -37,6 +37,9 @@ class PeerTap final : public PeerProtocol {
 
   // At the next chance: a lie about `victim`, if there is one, or about what it has itself.
   void Lie(std::optional<Forgery> victim) { lie_ = true, victim_ = std::move(victim); }
+  // In the next HELLO it says that it has `victim`.
+  void Claim(Forgery victim) { claim_ = std::move(victim); }
+  bool claimed() const { return claimed_; }  // and the engine may have believed it
 
   void Opened(int64_t now_us) override;
   PeerNext Closed(int64_t now_us) override { return inner_->Closed(now_us); }
@@ -48,6 +51,7 @@ class PeerTap final : public PeerProtocol {
  private:
   class Sink;
   bool Pass(FrameSink* sink, const Frames& frames);
+  bool Claim(FrameSink* sink, const Frames& hello);
   bool Put(FrameSink* sink, MessageType type, const std::string& body,
            const std::vector<std::string_view>& payloads, size_t count);
   void Forge(FrameSink* sink);
@@ -64,6 +68,8 @@ class PeerTap final : public PeerProtocol {
   uint64_t last_out_ = 0;  // sequence number
   bool lie_ = false;
   std::optional<Forgery> victim_;
+  std::optional<Forgery> claim_;
+  bool claimed_ = false;
   std::vector<std::string> last_result_;  // frames, to be sent a second time
 };
 

@@ -116,7 +116,7 @@ bool SimEngine::GiveNext() {
       continue;
     }
     more = true;
-    live.giving = true;
+    live.giving = moved_ = true;
     live.run->Post(live.script->given[live.given], [&live] {
       live.giving = false;
       ++live.given;
@@ -177,7 +177,8 @@ bool SimEngine::Survives(const std::function<void()>& what) {
 }
 
 void SimEngine::DrainWorker(const std::string& name) {
-  if (up() && !frozen_) Survives([&] { host_->DrainWorkers(name); });
+  if (!up() || frozen_) return;
+  moved_ = Survives([&] { host_->DrainWorkers(name); });
 }
 
 void SimEngine::Die(const std::string& why) {
@@ -208,7 +209,7 @@ int64_t SimEngine::NextMs() const {
   const int64_t now = network_->now_ms();
   if (moved_) return now;
   int64_t next = connection_->NextMs();
-  if (reconnect_at_ms_) next = std::max(*reconnect_at_ms_, now + 1);
+  if (reconnect_at_ms_) next = world_.server->alive() ? *reconnect_at_ms_ : INT64_MAX;
   const int64_t wait = host_->WaitMs();
   if (wait >= 0) next = std::min(next, now + wait);
   return next;

@@ -77,12 +77,14 @@ class SimEngine {
 
   bool up() const { return host_ != nullptr; }
   bool frozen() const { return frozen_; }
-  bool moved() const { return moved_; }  // in the last turn
+  bool moved() const { return up() && !frozen_ && moved_; }  // in the last turn
   uint64_t number() const { return number_; }
   MemoryNetwork* network() const { return network_; }
   Host* host() const { return host_.get(); }
   Witness* witness() const { return witness_.get(); }
   int64_t NextMs() const;  // in the network's time
+  // By what it said of itself, it has something to do.
+  bool Due() const { return network_->HasNews() || NextMs() <= network_->now_ms(); }
 
   bool AllEnded() const;
   // Every open attempt is somewhere, or waits for something that can be named; what the placer

@@ -86,7 +86,8 @@ void SimWorker::Calm() {
   Freeze(false);
   const bool stuck = std::any_of(handlers_.begin(), handlers_.end(),
                                  [](const Handler& h) { return h.fate == Fate::kHangs; });
-  if (stuck) Crash(true);
+  // What it has claimed and does not have, it will never answer.
+  if (stuck || (up() && tap_->claimed())) Crash(true);
   if (!up()) return;
   network_->Delay(link_, 50, kind_.delay_us);
   network_->Block(link_, MemoryNetwork::Direction::kToEngine, false);

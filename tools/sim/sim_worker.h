@@ -50,6 +50,9 @@ class SimWorker {
   void Lie(std::optional<Forgery> victim) {
     if (tap_) tap_->Lie(std::move(victim));
   }
+  void Claim(Forgery victim) {
+    if (tap_) tap_->Claim(std::move(victim));
+  }
   // The engine is elsewhere now.
   void Move(MemoryNetwork* network);
   void Work();

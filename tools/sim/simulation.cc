@@ -33,6 +33,8 @@ Simulation::Simulation(const SimulationOptions& options)
         engine->witness()->Lost(run, attempt);
     }
   };
+  ledger_.has_blob = [this](const std::string& sha256) { return server_.Has(sha256); };
+  lazy_ = Chance(2);
   const uint64_t count = 2 + random_.Below(6);
   for (uint32_t i = 0; i <= count; ++i) {
     WorkerKind kind;
@@ -125,7 +127,7 @@ void Simulation::Step(int64_t most_ms) {
   Revive();
   for (SimWorker& worker : workers_) worker.Work();
   operator_.Work();
-  engine_->Turn();
+  if (!lazy_ || engine_->Due()) engine_->Turn();
   if (zombie_) {
     zombie_->Turn();
     if (!zombie_->up()) BuryZombie();

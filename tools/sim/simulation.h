@@ -96,6 +96,7 @@ class Simulation {
   int64_t next_give_ms_ = 0;
 
   bool calm_ = false;
+  bool lazy_ = false;  // the engine's loop turns only when it has said that it must
   int64_t next_trouble_ms_ = 0;
   int64_t trouble_every_ms_ = 1000;
   std::vector<uint32_t> weights_;
