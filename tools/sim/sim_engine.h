@@ -18,6 +18,7 @@
 #include "engine/host/clock.h"
 #include "engine/host/host.h"
 #include "queue/fake/memory_network.h"
+#include "tools/sim/hooks.h"
 #include "tools/sim/ledger.h"
 #include "tools/sim/server.h"
 #include "tools/sim/story.h"
@@ -25,12 +26,6 @@
 #include "tools/sim/workload.h"
 
 namespace kev::sim {
-
-// What stands between the real parts: a test puts faulty ones there and sees that they are found.
-struct Hooks {
-  std::function<std::unique_ptr<Transport>(Transport*)> transport;  // below the host
-  std::function<std::unique_ptr<Store>(Store*)> store;              // likewise
-};
 
 // The network's time, from another beginning in each process; it can jump ahead.
 class SimClock final : public Clock {

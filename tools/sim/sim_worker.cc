@@ -12,12 +12,14 @@ constexpr int64_t kProgressUs = 400'000;
 
 }  // namespace
 
-SimWorker::SimWorker(uint32_t number, WorkerKind kind, uint64_t seed, Story* story)
+SimWorker::SimWorker(uint32_t number, WorkerKind kind, uint64_t seed, Story* story,
+                     const Hooks* hooks)
     : number_(number),
       kind_(std::move(kind)),
       seed_(seed),
       random_(seed, "worker " + std::to_string(number)),
-      story_(story) {}
+      story_(story),
+      hooks_(hooks) {}
 
 void SimWorker::Start(MemoryNetwork* network) {
   ++life_;
@@ -42,7 +44,8 @@ void SimWorker::Start(MemoryNetwork* network) {
   protocol_ = std::make_unique<WorkerProtocol>(std::move(options));
   tap_ = std::make_unique<PeerTap>(protocol_.get(), name_, kind_.slots, seed_, story_);
   ends_us_ = kind_.lives_ms == 0 ? INT64_MAX : network->now_us() + kind_.lives_ms * 1000;
-  link_ = network_->Attach(tap_.get());
+  if (hooks_->worker) hook_ = hooks_->worker(tap_.get());
+  link_ = network_->Attach(peer());
   network_->Delay(link_, 50, kind_.delay_us);
   if (story_->told()) story_->Tell(name_ + " starts");
 }
@@ -50,6 +53,7 @@ void SimWorker::Start(MemoryNetwork* network) {
 void SimWorker::Exit() {
   handlers_.clear();
   questions_.clear();
+  hook_.reset();
   tap_.reset();
   protocol_.reset();
   frozen_ = false;
@@ -76,7 +80,7 @@ void SimWorker::Move(MemoryNetwork* network) {
   if (story_->told()) story_->Tell(name_ + " turns to the other engine");
   network_->Detach(link_, true);
   network_ = network;
-  link_ = network_->Attach(tap_.get());
+  link_ = network_->Attach(peer());
   network_->Delay(link_, 50, kind_.delay_us);
   network_->Freeze(link_, frozen_);
 }

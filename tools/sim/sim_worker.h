@@ -18,6 +18,7 @@
 #include "queue/fake/memory_network.h"
 #include "queue/worker_protocol.h"
 #include "tools/sim/answers.h"
+#include "tools/sim/hooks.h"
 #include "tools/sim/peer_tap.h"
 #include "tools/sim/story.h"
 
@@ -39,7 +40,7 @@ struct WorkerKind {
 
 class SimWorker {
  public:
-  SimWorker(uint32_t number, WorkerKind kind, uint64_t seed, Story* story);
+  SimWorker(uint32_t number, WorkerKind kind, uint64_t seed, Story* story, const Hooks* hooks);
 
   void Start(MemoryNetwork* network);
   void Crash(bool engine_notices);
@@ -87,12 +88,14 @@ class SimWorker {
   bool Step(Handler& handler, int64_t now_us);
   void End(Handler& handler, int64_t now_us);
   void Exit();
+  PeerProtocol* peer() { return hook_ ? hook_.get() : tap_.get(); }
 
   uint32_t number_;
   WorkerKind kind_;
   uint64_t seed_;
   CounterRandom random_;
   Story* story_;
+  const Hooks* hooks_;
   uint32_t life_ = 0;
   std::string name_;
   MemoryNetwork* network_ = nullptr;
@@ -101,6 +104,7 @@ class SimWorker {
   int64_t ends_us_ = INT64_MAX;
   std::unique_ptr<WorkerProtocol> protocol_;
   std::unique_ptr<PeerTap> tap_;
+  std::unique_ptr<PeerProtocol> hook_;
   std::vector<Handler> handlers_;
   std::vector<std::shared_ptr<const HistoryQuestion>> questions_;
 };

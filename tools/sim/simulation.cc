@@ -61,7 +61,7 @@ Simulation::Simulation(const SimulationOptions& options)
       if (Chance(2)) kind.labels["gpu"] = Chance(2) ? "h200" : "a100";
       if (Chance(8)) kind.lives_ms = Between(5000, 60'000);
     }
-    workers_.emplace_back(i, kind, options.seed, &story_);
+    workers_.emplace_back(i, kind, options.seed, &story_, &options_.hooks);
     workers_.back().on_history = [this](const HistoryQuestion& question) {
       // What a server has lost since may have been said.
       if (!server_.strict()) return;
