@@ -7,6 +7,8 @@
 namespace kev {
 namespace {
 
+constexpr uint64_t kSnapshotShare = 32;
+
 // While one commit is in flight the next group collects; a second one leaves only when it is worth
 // a trip of its own.
 constexpr size_t kWorthATrip = 32;
@@ -113,9 +115,10 @@ void HostedRun::TakeSnapshot(uint64_t seq, const std::vector<Subject>& changed, 
             : false;
     if (over && options_.projections) ended_.emplace_back(seq, subject);
   }
-  // The longer the log, the rarer: in all, snapshots cost a constant part of what the log does.
+  // The longer the log, the rarer, as a snapshot grows with it: their cost for each event stays
+  // the same.
   const uint64_t since = seq - snapshot_seq_;
-  if (since < options_.snapshot_events || since < snapshot_seq_ / 8) return;
+  if (since < options_.snapshot_events || since < snapshot_seq_ / kSnapshotShare) return;
   request->snapshot = core_->Snapshot();
   for (; !ended_.empty() && ended_.front().first <= snapshot_seq_; ended_.pop_front()) {
     const Subject subject = ended_.front().second;

@@ -38,7 +38,7 @@ struct HostedRunOptions {
   // After a restart workers may come back with what they hold; after this time the rest counts as
   // lost. 0: nobody can come back.
   int64_t restart_grace_ms = 0;
-  // A snapshot of the core each so many events, or when an eighth has been added; 0: never. With
+  // A snapshot of the core each so many events, or when a 32nd has been added; 0: never. With
   // it go the records of what ended before the last one.
   uint64_t snapshot_events = 0;
   // Confirmed commits stay in memory so long, to be written again by a store that lost its tail.

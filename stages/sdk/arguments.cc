@@ -51,8 +51,9 @@ Result<bool> ParseAbout(const std::string& name, const std::string& value, Stage
   int64_t number = 0;
   std::string what, is;
   if (name == "--prefetch") {
-    if (!ParseNumber(value, 0, 256, &number))
-      return Error{Code::kInvalid, "--prefetch " + value + ": a number from 0 to 256 is needed"};
+    if (!ParseNumber(value, 0, kMostPrefetch, &number))
+      return Error{Code::kInvalid, "--prefetch " + value + ": a number from 0 to " +
+                                       std::to_string(kMostPrefetch) + " is needed"};
     out->prefetch = static_cast<uint32_t>(number);
   } else if (name == "--label") {
     if (!SplitPair(value, &what, &is))

@@ -14,6 +14,9 @@
 
 namespace kev {
 
+// Jobs that a worker may take beyond its slots, at most.
+constexpr uint32_t kMostPrefetch = 256;
+
 struct StageArguments {
   std::string connect;  // empty: the access file says where to
   std::string access;   // file with keys, for tcp

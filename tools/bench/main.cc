@@ -6,6 +6,7 @@
 #include <map>
 #include <string>
 
+#include "stages/sdk/arguments.h"
 #include "tools/bench/engine.h"
 #include "tools/bench/frame.h"
 #include "tools/bench/growth.h"
@@ -94,10 +95,13 @@ int main(int argc, char** argv) {
   }
   if (which == "engine") {
     kev::EngineBenchOptions o;
+    const auto credit = [&o](const std::string& text) {
+      return Count(&o.credit)(text) && o.credit <= kev::kMostPrefetch;
+    };
     const Options options = {{"--durability", Class(&o.durability)},
                              {"--workers", Count(&o.workers)},
                              {"--jobs", Count(&o.jobs)},
-                             {"--credit", Count(&o.credit)}};
+                             {"--credit", credit}};
     return Parse(argc, argv, options, &o.json) ? kev::EngineBenchmark(o) : kev::kExitBadInput;
   }
   if (which == "restart") {
