@@ -31,11 +31,16 @@ function(kev_library NAME)
   target_include_directories(${NAME} PUBLIC ${PROJECT_SOURCE_DIR})
 endfunction()
 
-# kev_program(NAME SOURCES... LINK LIBS...)
+# kev_program(NAME [SYSTEM_MALLOC] SOURCES... LINK LIBS...)
+# Programs allocate with jemalloc, which Redis brings along anyway: an engine at load spends a third less CPU than with
+# glibc's. SYSTEM_MALLOC: not this one. Sanitizers bring their own.
 function(kev_program NAME)
-  cmake_parse_arguments(ARG "" "" "SOURCES;LINK" ${ARGN})
+  cmake_parse_arguments(ARG "SYSTEM_MALLOC" "" "SOURCES;LINK" ${ARGN})
   add_executable(${NAME} ${ARG_SOURCES})
   target_link_libraries(${NAME} PRIVATE kev_options ${ARG_LINK})
+  if(NOT ARG_SYSTEM_MALLOC AND NOT KEVOLVE_SANITIZE)
+    target_link_libraries(${NAME} PRIVATE PkgConfig::JEMALLOC)
+  endif()
 endfunction()
 
 # kev_test(NAME RING unit|contract|e2e SOURCES... LINK LIBS... [TIMEOUT seconds])
