@@ -15,7 +15,15 @@ class ObjectWriter {
  public:
   explicit ObjectWriter(std::string* out) : out_(out) { out_->push_back('{'); }
   void Close() { out_->push_back('}'); }
+  // `key`: has no character that needs an escape.
   std::string* Key(std::string_view key) {
+    *out_ += first_ ? "\"" : ",\"";
+    first_ = false;
+    *out_ += key;
+    *out_ += "\":";
+    return out_;
+  }
+  std::string* AnyKey(std::string_view key) {
     if (!first_) out_->push_back(',');
     first_ = false;
     AppendJsonString(key, out_);
@@ -54,7 +62,7 @@ void AppendOutcome(const StepOutcome& o, std::string* out) {
   object.Count("attempt", o.attempt);
   if (!o.blobs.empty()) {
     ObjectWriter blobs(object.Key("blobs"));
-    for (const auto& [name, ref] : o.blobs) blobs.Text(name, ref.sha256);
+    for (const auto& [name, ref] : o.blobs) AppendJsonString(ref.sha256, blobs.AnyKey(name));
     blobs.Close();
   }
   if (o.cached) *object.Key("cached") += "true";
@@ -134,7 +142,7 @@ std::string CandidateRecordJson(const RunCore& core, Subject subject) {
   std::sort(steps.begin(), steps.end());
   if (!steps.empty()) {
     ObjectWriter by_step(object.Key("steps"));
-    for (const auto& [id, outcome] : steps) AppendOutcome(*outcome, by_step.Key(id));
+    for (const auto& [id, outcome] : steps) AppendOutcome(*outcome, by_step.AnyKey(id));
     by_step.Close();
   }
   object.Some("variant", c.view.variant);

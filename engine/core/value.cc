@@ -2,6 +2,7 @@
 
 #include <charconv>
 #include <cmath>
+#include <cstring>
 
 #include "engine/core/json.h"
 #include "engine/core/packed.h"
@@ -14,12 +15,25 @@ const Value::List kNoList;
 const Value::Map kNoMap;
 const Value kNull;
 
+// Whether none of these eight characters needs an escape in JSON.
+bool Plain(const char* eight) {
+  constexpr uint64_t kOnes = 0x0101010101010101, kHigh = 0x8080808080808080;
+  uint64_t word = 0;
+  std::memcpy(&word, eight, sizeof word);
+  // The high bit of a byte is set where it is zero (or, harmlessly, after one that is).
+  const auto zeros = [](uint64_t w) { return (w - kOnes) & ~w & kHigh; };
+  const uint64_t control = (word - kOnes * 0x20) & ~word & kHigh;
+  return (control | zeros(word ^ (kOnes * '"')) | zeros(word ^ (kOnes * '\\'))) == 0;
+}
+
 // Runs of plain characters are appended at once: records are mostly made of them.
 void PutJsonString(std::string_view s, std::string* out) {
   static const char* kHex = "0123456789abcdef";
   out->push_back('"');
   size_t plain_from = 0;
   for (size_t i = 0; i < s.size(); ++i) {
+    while (i + 8 <= s.size() && Plain(s.data() + i)) i += 8;
+    if (i == s.size()) break;
     const auto u = static_cast<unsigned char>(s[i]);
     if (u >= 0x20 && u != '"' && u != '\\') continue;
     out->append(s, plain_from, i - plain_from);

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdlib>
 #include <limits>
+#include <nlohmann/json.hpp>
 
 #include "tests/engine/support/canonical_reader.h"
 
@@ -114,6 +115,21 @@ TEST_CASE("JSON is one line with sorted keys, and what JSON cannot say is said o
   v.Set("infinite", std::numeric_limits<double>::infinity());
   CHECK(ToJson(v) == R"({"bytes":"base16:00fe","infinite":null,"list":[null,false,-3,0.5,2.0],)"
                      R"("nan":null,"text":"a\"b\\c\n\u0001"})");
+}
+
+TEST_CASE("JSON escapes what it must wherever in a text it stands") {
+  for (int c = 0; c < 256; ++c) {
+    for (size_t at = 0; at < 20; ++at) {
+      std::string text(20, 'a');
+      text[at] = static_cast<char>(c);
+      CAPTURE(c);
+      CAPTURE(at);
+      const std::string json = ToJson(Value(text));
+      if (c < 0x80) CHECK(nlohmann::json::parse(json).get<std::string>() == text);
+      const bool escaped = c < 0x20 || c == '"' || c == '\\';
+      CHECK((json == '"' + text + '"') != escaped);
+    }
+  }
 }
 
 TEST_CASE("a formatted double reads back as the same double") {
