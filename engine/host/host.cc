@@ -208,7 +208,7 @@ void Host::On(SessionId session, Hello& hello) {
       welcome.keep.push_back(item);
   }
   if (welcome.epoch == 0 && !runs_.empty()) welcome.epoch = runs_.begin()->second->options().epoch;
-  if (on_worker) on_worker(hello, true, "");
+  if (on_joined) on_joined(hello);
   sessions_[session] = std::move(hello);
   transport_->Send(session, std::move(welcome));
 }
@@ -355,6 +355,7 @@ void Host::AnswerTo(HostedRun& run, SessionId session, const AttemptId& id) {
 void Host::Lose(SessionId session, const SessionLost& lost) {
   const auto it = sessions_.find(session);
   if (it == sessions_.end()) return;
+  const uint64_t finished = placer_.CountsOfWorker(session).finished;
   for (const Placer::Out& out : placer_.RemoveWorker(session)) {
     const auto owner = runs_.find(out.id.run);
     if (owner == runs_.end()) continue;
@@ -372,7 +373,7 @@ void Host::Lose(SessionId session, const SessionLost& lost) {
     run.Post(AttemptLost{out.id.key, out.id.attempt, reason, out.taken, out.alone,
                          it->second.worker + ": " + lost.reason});
   }
-  if (on_worker) on_worker(it->second, false, lost.reason);
+  if (on_left) on_left(it->second, finished, lost.reason);
   sessions_.erase(it);
 }
 

@@ -73,8 +73,10 @@ class Host {
   std::string Explain(const HostedRun& run, const JobKey& key) const;
   void Reply(SessionId session, ClientReply reply);
 
-  // Called when a worker or a client joins or leaves.
-  std::function<void(const Hello&, bool joined, const std::string& why)> on_worker;
+  // Called when a worker or a client joins; and when it leaves, with how many jobs it has finished
+  // in its session, and why.
+  std::function<void(const Hello&)> on_joined;
+  std::function<void(const Hello&, uint64_t finished, const std::string& why)> on_left;
   // Called for each order of a client; who takes it answers with Reply, now or later.
   std::function<void(SessionId, const Hello&, ClientCall&)> on_call;
   // Called with what a worker says of its progress.

@@ -108,12 +108,7 @@ HostedRun::InCommit HostedRun::FormGroup(int64_t now_ms) {
 
 void HostedRun::TakeSnapshot(uint64_t seq, const std::vector<Subject>& changed, Commit* request) {
   for (const Subject subject : changed) {
-    const bool over =
-        subject.kind == SubjectKind::kCandidate ? core_->candidates()[subject.number - 1].ended
-        : subject.kind == SubjectKind::kRequest
-            ? core_->requests()[subject.number - 1].outcome.state != StepOutcome::State::kOpen
-            : false;
-    if (over && options_.projections) ended_.emplace_back(seq, subject);
+    if (options_.projections && IsOver(*core_, subject)) ended_.emplace_back(seq, subject);
   }
   // The longer the log, the rarer, as a snapshot grows with it: their cost for each event stays
   // the same.
@@ -125,8 +120,7 @@ void HostedRun::TakeSnapshot(uint64_t seq, const std::vector<Subject>& changed, 
     // The best ones are kept by the core, and in the store.
     if (subject.kind == SubjectKind::kCandidate && core_->candidates().Find(subject.number))
       continue;
-    request->forget.push_back((subject.kind == SubjectKind::kCandidate ? "cand:" : "req:") +
-                              std::to_string(subject.number));
+    request->forget.push_back(ProjectionKey(subject));
   }
   snapshot_seq_ = seq;
 }

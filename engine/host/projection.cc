@@ -4,10 +4,20 @@
 
 namespace kev {
 
-Projection SubjectProjection(const RunCore& core, Subject subject) {
+std::string ProjectionKey(Subject subject) {
   static constexpr const char* kPrefix[] = {"cand:", "req:", "prep:"};
+  return kPrefix[static_cast<size_t>(subject.kind)] + std::to_string(subject.number);
+}
+
+bool IsOver(const RunCore& core, Subject subject) {
+  if (subject.kind == SubjectKind::kCandidate) return core.candidates()[subject.number - 1].ended;
+  return subject.kind == SubjectKind::kRequest &&
+         core.requests()[subject.number - 1].outcome.state != StepOutcome::State::kOpen;
+}
+
+Projection SubjectProjection(const RunCore& core, Subject subject) {
   Projection p;
-  p.key = kPrefix[static_cast<size_t>(subject.kind)] + std::to_string(subject.number);
+  p.key = ProjectionKey(subject);
   if (subject.kind == SubjectKind::kCandidate) {
     const Candidate& c = core.candidates()[subject.number - 1];
     p.fields.emplace_back("state", c.ended ? "ended" : "active");

@@ -13,6 +13,10 @@
 
 namespace kev {
 
+// "cand:12", "req:3", "prep:1": behind the run's prefix.
+std::string ProjectionKey(Subject subject);
+// Whether the record will not change any more, so that compaction may take it away.
+bool IsOver(const RunCore& core, Subject subject);
 Projection SubjectProjection(const RunCore& core, Subject subject);
 Projection RunProjection(const RunCore& core);
 // All, but for what the core has let go.

@@ -124,10 +124,44 @@ TEST_CASE("a second engine on the same folder is refused and told who has it") {
   CheckEndedWhole(sandbox, run, 2);
 }
 
-TEST_CASE("a standby takes over when the first engine dies, and the work ends") {
-  Sandbox sandbox;
-  RunningCommand* first = StartService(&sandbox);
-  RunningCommand* second = sandbox.Start({"kevolve", "engine", "--standby", "--json"});
+// A redis-server that belongs to somebody else.
+class ForeignRedis {
+ public:
+  ForeignRedis(const Sandbox& sandbox, const std::string& appendfsync)
+      : sandbox_(sandbox), appendfsync_(appendfsync) {
+    fs::create_directories(Folder());
+    Start();
+  }
+  std::string Url() const { return "unix:" + sandbox_.Path("foreign.sock"); }
+  std::string Folder() const { return sandbox_.Path("foreign"); }
+  void Kill() {
+    server_->Signal(SIGKILL);
+    server_->Wait(kServiceLimit);
+  }
+  void Start() {
+    server_ = std::make_unique<RunningCommand>(
+        std::vector<std::string>{"redis-server", "--port", "0", "--unixsocket",
+                                 sandbox_.Path("foreign.sock"), "--dir", Folder(), "--appendonly",
+                                 "yes", "--appendfsync", appendfsync_, "--save", ""},
+        std::map<std::string, std::string>{}, sandbox_.home());
+    REQUIRE(server_->WaitForOutput("eady to accept connections", kServiceLimit));
+  }
+  std::string Cli(std::vector<std::string> words) const {
+    words.insert(words.begin(), {"redis-cli", "-s", sandbox_.Path("foreign.sock")});
+    return RunningCommand(words, {}, sandbox_.home()).Wait(kServiceLimit).out;
+  }
+
+ private:
+  const Sandbox& sandbox_;
+  std::string appendfsync_;
+  std::unique_ptr<RunningCommand> server_;
+};
+
+void CheckStandbyTakesOver(Sandbox& sandbox, const std::vector<std::string>& more) {
+  RunningCommand* first = StartService(&sandbox, more);
+  std::vector<std::string> words{"kevolve", "engine", "--standby", "--json"};
+  words.insert(words.end(), more.begin(), more.end());
+  RunningCommand* second = sandbox.Start(words);
   REQUIRE(second->WaitForOutput("standing by", kServiceLimit));
   const std::string run = Submit(sandbox, "4");
   RunningCommand* attached = sandbox.Start({"kevolve", "attach", run, "--json"});
@@ -143,6 +177,53 @@ TEST_CASE("a standby takes over when the first engine dies, and the work ends") 
     if (event["event"] == "epoch") epochs.insert(event["epoch"].get<int>());
   }
   CHECK(epochs == std::set<int>{2});
+}
+
+TEST_CASE("a standby takes over when the first engine dies, and the work ends") {
+  Sandbox sandbox;
+  CheckStandbyTakesOver(sandbox, {});
+}
+
+TEST_CASE("a standby takes over an external store") {
+  Sandbox sandbox;
+  ForeignRedis redis(sandbox, "always");
+  CheckStandbyTakesOver(sandbox, {"--store", redis.Url()});
+}
+
+// Compaction, made frequent: what was trimmed is read from the run's file by everything.
+TEST_CASE("a compacted run is whole to all who look at it, and goes on after a restart") {
+  Sandbox sandbox;
+  ForeignRedis redis(sandbox, "always");
+  const std::vector<std::string> options{"--snapshot-every", "20", "--store", redis.Url()};
+  RunningCommand* engine = StartService(&sandbox, options);
+  const std::string run = Submit(sandbox, "12");
+  const std::string key = "kev:{" + run + "}:";
+  REQUIRE(redis.Cli({"EXISTS", key + "run"}) == "1\n");
+  // The first request's record is taken away with the snapshot after the one that has its end.
+  REQUIRE(WaitUntil(
+      [&] {
+        return redis.Cli({"EXISTS", key + "snap"}) == "1\n" &&
+               redis.Cli({"EXISTS", key + "req:1"}) == "0\n";
+      },
+      kServiceLimit));
+  engine->Signal(SIGKILL);
+  engine->Wait(kServiceLimit);
+  const CommandResult checked = sandbox.Run({"kevolve", "fsck", run, "--json"});
+  CHECK_MESSAGE(checked.exit_code == kExitDone, checked.err);
+  const std::vector<Json> before = LogOf(sandbox, run);
+  REQUIRE(!before.empty());
+  CHECK(before[0]["seq"] == 1);
+  // The store has not all of it any more.
+  CHECK(redis.Cli({"XRANGE", key + "log", "-", "+", "COUNT", "1"}).find("1-0") != 0);
+  const std::string file = sandbox.Path("half.kevrun");
+  CHECK(sandbox.Run({"kevolve", "export", run, "-o", file}).exit_code == kExitDone);
+  CHECK(LogOf(sandbox, file).size() == before.size());
+  Contains(sandbox.Run({"kevolve", "show", run, "c1"}).out, {"c1"});
+  StartService(&sandbox, options);
+  CheckEndedWhole(sandbox, run, 12);
+  const std::vector<Json> after = LogOf(sandbox, run);
+  REQUIRE(after.size() > before.size());
+  CHECK(std::equal(before.begin(), before.end(), after.begin()));
 }
 
 TEST_CASE("a standby that is told to stop leaves the first engine alone") {
@@ -246,35 +327,6 @@ TEST_CASE("a store that was emptied is refused with what was expected and what i
   }
 }
 
-// A redis-server that belongs to somebody else.
-class ForeignRedis {
- public:
-  ForeignRedis(const Sandbox& sandbox, const std::string& appendfsync)
-      : sandbox_(sandbox), appendfsync_(appendfsync) {
-    fs::create_directories(Folder());
-    Start();
-  }
-  std::string Url() const { return "unix:" + sandbox_.Path("foreign.sock"); }
-  std::string Folder() const { return sandbox_.Path("foreign"); }
-  void Kill() {
-    server_->Signal(SIGKILL);
-    server_->Wait(kServiceLimit);
-  }
-  void Start() {
-    server_ = std::make_unique<RunningCommand>(
-        std::vector<std::string>{"redis-server", "--port", "0", "--unixsocket",
-                                 sandbox_.Path("foreign.sock"), "--dir", Folder(), "--appendonly",
-                                 "yes", "--appendfsync", appendfsync_, "--save", ""},
-        std::map<std::string, std::string>{}, sandbox_.home());
-    REQUIRE(server_->WaitForOutput("eady to accept connections", kServiceLimit));
-  }
-
- private:
-  const Sandbox& sandbox_;
-  std::string appendfsync_;
-  std::unique_ptr<RunningCommand> server_;
-};
-
 TEST_CASE("a run in an external store survives that store's death, and leaves nothing in it") {
   Sandbox sandbox;
   ForeignRedis redis(sandbox, "always");
@@ -290,10 +342,7 @@ TEST_CASE("a run in an external store survives that store's death, and leaves no
     CHECK_MESSAGE(result.exit_code == kExitDone, result.err);
     CHECK(DoneLine(result)["candidates"] == 4);
     CHECK(sandbox.Run({"kevolve", "replay", run}).exit_code == kExitDone);
-    RunningCommand cli(
-        {"redis-cli", "-s", sandbox.Path("foreign.sock"), "--scan", "--pattern", "kev:{*"}, {},
-        sandbox.home());
-    CHECK(cli.Wait(kServiceLimit).out.empty());
+    CHECK(redis.Cli({"--scan", "--pattern", "kev:{*"}).empty());
   }
   SUBCASE("it comes back empty: the run is not begun anew in it") {
     fs::remove_all(redis.Folder() + "/appendonlydir");

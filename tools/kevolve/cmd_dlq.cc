@@ -55,11 +55,7 @@ int DlqShowCommand(const ControlOptions& options) {
   const auto letter = std::find_if(list.begin(), list.end(), [&](const Value& v) {
     return v["job"].AsString() == options.subject;
   });
-  if (letter == list.end()) {
-    return Complain({Code::kNotFound, "run " + options.run + " has no dead letter '" +
-                                          options.subject + "'; `" + CommandName() + " dlq list " +
-                                          options.run + "` shows them"});
-  }
+  if (letter == list.end()) return Complain(NoSuchLetter(options.run, options.subject));
   if (options.json) {
     std::cout << ToJson(*letter) << "\n";
     return kExitDone;
@@ -73,6 +69,13 @@ int DlqShowCommand(const ControlOptions& options) {
 }
 
 int DlqRetryCommand(const ControlOptions& options) {
+  if (const auto folder = FindRunFolder(options.run);
+      options.engine.empty() && options.access.empty() && folder && !IsLive(*folder)) {
+    return Complain({Code::kUnavailable, "run " + options.run + " is not live; `" + CommandName() +
+                                             " resume " + options.run + " --retry " +
+                                             options.subject +
+                                             "` goes on with it and tries the job again"});
+  }
   Value data;
   data.Set("job", options.subject);
   return SignalRun(options, "retry_dead", std::move(data),

@@ -124,6 +124,7 @@ int EngineCommand(const EngineCommandOptions& options) {
   engine.cores = live.cores;
   engine.keep_free_bytes = live.keep_free_bytes;
   engine.start_workers = options.workers == "auto";
+  engine.snapshot_events = options.snapshot_every;
 
   const Lines lines(options.common.json);
   InterruptCounter interrupts;

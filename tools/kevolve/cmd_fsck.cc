@@ -2,6 +2,7 @@
 // anew.
 #include <iostream>
 
+#include "queue/redis_store.h"
 #include "tools/kevolve/commands.h"
 #include "tools/live/check_run.h"
 #include "tools/live/exit_code.h"
@@ -17,6 +18,20 @@ struct Check {
   size_t repaired = 0;
 };
 
+// Keys of records that were over when the newest snapshot was taken.
+Result<std::set<std::string>> TakenByCompaction(const StoredRun& run,
+                                                const std::map<std::string, uint64_t>& over) {
+  auto store = RedisStore::Connect(run.store_address);
+  if (!store) return store.error();
+  const auto snapshot = (*store)->Snapshot(run.id);
+  if (!snapshot) return snapshot.error();
+  std::set<std::string> gone;
+  for (const auto& [key, seq] : over) {
+    if (seq <= snapshot->seq) gone.insert(key);
+  }
+  return gone;
+}
+
 Result<Check> CheckStored(const KeepOptions& options) {
   auto opened = StoredRun::OpenUnfolded(options.runs.front());
   if (!opened) return opened.error();
@@ -31,7 +46,8 @@ Result<Check> CheckStored(const KeepOptions& options) {
     if (!run.warning.empty()) check.findings.push_back({"file", run.warning});
   }
   RunCore core(run.id);
-  if (auto finding = CheckLog(run, &core)) {
+  std::map<std::string, uint64_t> over;
+  if (auto finding = CheckLog(run, &core, &over)) {
     check.findings.push_back(std::move(*finding));
     check.skipped = "projections and blobs (the log comes first)";
     check.events = core.last_seq();
@@ -59,11 +75,13 @@ Result<Check> CheckStored(const KeepOptions& options) {
   }
   auto admin = RedisAdmin::Connect(run.store_address);
   if (!admin) return admin.error();
-  auto differences = CheckProjections(**admin, core);
+  const auto gone = TakenByCompaction(run, over);
+  if (!gone) return gone.error();
+  auto differences = CheckProjections(**admin, core, *gone);
   if (!differences) return differences.error();
   if (options.repair && !differences->empty()) {
-    if (Status s = RepairProjections(**admin, core); !s.ok()) return s.error();
-    auto left = CheckProjections(**admin, core);
+    if (Status s = RepairProjections(**admin, core, *gone); !s.ok()) return s.error();
+    auto left = CheckProjections(**admin, core, *gone);
     if (!left) return left.error();
     check.repaired = differences->size();
     differences = std::move(left);

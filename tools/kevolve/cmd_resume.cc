@@ -9,6 +9,7 @@
 #include "tools/live/engine_client.h"
 #include "tools/live/engine_folder.h"
 #include "tools/live/exit_code.h"
+#include "tools/live/explain.h"
 #include "tools/live/folder_lock.h"
 #include "tools/live/reopen.h"
 #include "tools/live/stored_run.h"
@@ -25,6 +26,11 @@ int ResumeLive(const RunOptions& options) {
   arguments.Set("run", options.run);
   const auto status = CallEngine({"", "", options.run}, "status", std::move(arguments));
   if (!status) return Complain(status.error());
+  if (!options.retry.empty()) {
+    return Complain({Code::kInvalid, "run " + options.run + " is live: `" + CommandName() +
+                                         " dlq retry " + options.run + " " + options.retry.front() +
+                                         "` tries the job again"});
+  }
   if ((*status)["paused"].AsBool())
     return SignalRun(control, "resume", Value(), "run " + options.run + " goes on");
   const auto folder = FindRunFolder(options.run);
@@ -63,16 +69,20 @@ int ResumeCommand(const RunOptions& options) {
                " was stopped before anything was committed: start it again with `kevolve run`"});
     }
     const bool archived = run.store_address.empty();
-    if (archived && core.phase() == Phase::kEnded && limits.IsNull()) {
+    const bool more = !limits.IsNull() || !options.retry.empty();
+    if (archived && core.phase() == Phase::kEnded && !more) {
       std::cerr << "kevolve: run " << options.run << " has ended; `kevolve show " << options.run
                 << "` shows it, `kevolve resume " << options.run
                 << " --candidates N` goes on with a larger budget" << std::endl;
       return kExitBadInput;
     }
-    if (core.ended() && core.ended()->status != "done" && !limits.IsNull()) {
+    if (core.ended() && core.ended()->status != "done" && more) {
       return Complain({Code::kInvalid, "run " + options.run + " has " + core.ended()->status +
-                                           " and cannot go on with a larger budget; start a new "
-                                           "one with `kevolve run`"});
+                                           " and cannot go on; start a new one with `kevolve "
+                                           "run`"});
+    }
+    for (const std::string& job : options.retry) {
+      if (Status s = CheckDeadLetter(core, job); !s.ok()) return Complain(s.error());
     }
     const auto engine = EngineOf(*folder);
     if (!archived && engine && engine->path != folder->path) {
@@ -88,6 +98,11 @@ int ResumeCommand(const RunOptions& options) {
     cores = *target;
     if (core.paused()) beginning.events.push_back(Signal{Signal::Kind::kResume, Value()});
     if (!limits.IsNull()) beginning.events.push_back(Signal{Signal::Kind::kBudget, limits});
+    for (const std::string& job : options.retry) {
+      Value data;
+      data.Set("job", job);
+      beginning.events.push_back(Signal{Signal::Kind::kRetryDead, std::move(data)});
+    }
     if (archived) {
       Warn(run);
       if (Status s = Reopen(run, *folder); !s.ok()) return Complain(s.error());

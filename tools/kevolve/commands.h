@@ -27,7 +27,8 @@ struct RunOptions {
   std::string access;  // file with keys for tcp
   bool json = false;
   bool quiet = false;
-  std::string run;  // resume: the run's id
+  std::string run;                 // resume: the run's id
+  std::vector<std::string> retry;  // resume: dead letters that are tried again
   // run --engine
   std::string engine;
   std::string key;
@@ -42,6 +43,7 @@ struct EngineCommandOptions {
   std::string name = "default";
   bool standby = false;
   std::string workers = "auto";
+  uint64_t snapshot_every = 50000;  // events
   RunOptions common;  // durability, store, listen, access, json, …
 };
 int EngineCommand(const EngineCommandOptions& options);

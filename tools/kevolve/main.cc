@@ -90,6 +90,9 @@ void AddRunning(CLI::App& app, Options* o) {
       "resume", "Go on with a run: paused, interrupted, or ended and given a larger budget");
   resume->add_option("run", o->resume.run, "Run, as `kevolve list` shows it")->required();
   AddBudget(resume, &o->resume.overrides);
+  resume->add_option("--retry", o->resume.retry,
+                     "Try this job of its dead-letter list again (c12/build); also in a run that "
+                     "has ended");
   AddEngine(resume, &o->resume);
   resume->callback([o] { o->exit_code = kev::ResumeCommand(o->resume); });
 
@@ -102,6 +105,12 @@ void AddRunning(CLI::App& app, Options* o) {
       ->add_option("--workers", o->engine.workers,
                    "auto: start stage processes here as runs need them; none: others bring them")
       ->check(CLI::IsMember({"auto", "none"}))
+      ->capture_default_str();
+  engine
+      ->add_option("--snapshot-every", o->engine.snapshot_every,
+                   "Snapshot a run after so many events, and move its log before that from the "
+                   "store to a file")
+      ->check(CLI::Range(uint64_t{1}, uint64_t{1000000000}))
       ->capture_default_str();
   AddEngine(engine, &o->engine.common);
   engine->callback([o] { o->exit_code = kev::EngineCommand(o->engine); });

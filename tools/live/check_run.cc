@@ -36,7 +36,8 @@ std::map<std::string, Fields> Expected(const RunCore& core) {
 
 }  // namespace
 
-std::optional<Finding> CheckLog(const StoredRun& run, RunCore* core) {
+std::optional<Finding> CheckLog(const StoredRun& run, RunCore* core,
+                                std::map<std::string, uint64_t>* over) {
   for (const LogEntry& entry : run.log) {
     const std::string where = "log entry " + std::to_string(entry.last_seq);
     auto group = DecodeGroup(entry.body, entry.digest);
@@ -52,11 +53,16 @@ std::optional<Finding> CheckLog(const StoredRun& run, RunCore* core) {
                                    group->digest.Hex() + ", derived now: " + derived.Hex() +
                                    " (`kevolve replay` says more)"};
     }
+    for (const Subject subject : core->TakeChanged()) {
+      if (over != nullptr && IsOver(*core, subject))
+        (*over)[ProjectionKey(subject)] = entry.last_seq;
+    }
   }
   return std::nullopt;
 }
 
-Result<std::vector<Finding>> CheckProjections(RedisAdmin& admin, const RunCore& core) {
+Result<std::vector<Finding>> CheckProjections(RedisAdmin& admin, const RunCore& core,
+                                              const std::set<std::string>& gone) {
   const auto there = admin.Projections(core.run());
   if (!there) return there.error();
   const std::map<std::string, Fields> expected = Expected(core);
@@ -64,7 +70,7 @@ Result<std::vector<Finding>> CheckProjections(RedisAdmin& admin, const RunCore& 
   for (const auto& [key, fields] : expected) {
     const auto found = there->find(key);
     if (found == there->end()) {
-      findings.push_back({"projection", key + " is missing"});
+      if (!gone.contains(key)) findings.push_back({"projection", key + " is missing"});
       continue;
     }
     for (const auto& [field, value] : fields) {
@@ -88,7 +94,8 @@ Result<std::vector<Finding>> CheckProjections(RedisAdmin& admin, const RunCore& 
   return findings;
 }
 
-Status RepairProjections(RedisAdmin& admin, const RunCore& core) {
+Status RepairProjections(RedisAdmin& admin, const RunCore& core,
+                         const std::set<std::string>& gone) {
   const auto there = admin.Projections(core.run());
   if (!there) return there.error();
   const std::map<std::string, Fields> expected = Expected(core);
@@ -98,7 +105,9 @@ Status RepairProjections(RedisAdmin& admin, const RunCore& core) {
   }
   for (const Projection& projection : AllProjections(core)) {
     const auto found = there->find(projection.key);
-    if (found != there->end() && found->second == expected.at(projection.key)) continue;
+    if (found == there->end() ? gone.contains(projection.key)
+                              : found->second == expected.at(projection.key))
+      continue;
     if (Status s = admin.PutProjection(core.run(), projection); !s.ok()) return s;
   }
   return admin.Sync();

@@ -6,7 +6,10 @@
 #ifndef KEV_TOOLS_LIVE_CHECK_RUN_H_
 #define KEV_TOOLS_LIVE_CHECK_RUN_H_
 
+#include <cstdint>
+#include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -20,11 +23,15 @@ struct Finding {
   std::string what;  // the difference, with its place
 };
 
-// Folds the log again. `core` is as far as it could be folded.
-std::optional<Finding> CheckLog(const StoredRun& run, RunCore* core);
-// In the order of keys and fields; the first one differs first.
-Result<std::vector<Finding>> CheckProjections(RedisAdmin& admin, const RunCore& core);
-Status RepairProjections(RedisAdmin& admin, const RunCore& core);
+// Folds the log again. `core` is as far as it could be folded. `over` gets the keys of records that
+// did not change any more after an event, by that event.
+std::optional<Finding> CheckLog(const StoredRun& run, RunCore* core,
+                                std::map<std::string, uint64_t>* over = nullptr);
+// In the order of keys and fields; the first one differs first. Records of `gone` may be missing
+// (compaction has taken them), and are not written anew.
+Result<std::vector<Finding>> CheckProjections(RedisAdmin& admin, const RunCore& core,
+                                              const std::set<std::string>& gone);
+Status RepairProjections(RedisAdmin& admin, const RunCore& core, const std::set<std::string>& gone);
 // Blobs that the log names and that are not there. Those that were never sent count as well (null
 // stages send none).
 Result<std::vector<std::string>> MissingBlobs(StoredRun& run);

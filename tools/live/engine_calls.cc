@@ -244,14 +244,7 @@ Status EngineCalls::SignalRun(SessionId session, const ClientCall& call) {
   if (*kind == Signal::Kind::kBudget) {
     if (Status s = CheckLimits(data); !s.ok()) return s;
   } else if (*kind == Signal::Kind::kRetryDead || *kind == Signal::Kind::kDropDead) {
-    const std::string& job = data["job"].AsString();
-    const auto key = core.JobNamed(job);
-    const bool dead = key && std::any_of(core.dead_letters().begin(), core.dead_letters().end(),
-                                         [&](const DeadLetter& d) { return d.key == *key; });
-    if (!dead) {
-      return Error{Code::kNotFound, "run " + core.run() + " has no dead letter '" + job + "'; `" +
-                                        CommandName() + " dlq list " + core.run() + "` shows them"};
-    }
+    if (Status s = CheckDeadLetter(core, data["job"].AsString()); !s.ok()) return s;
   }
   (*run)->hosted->Post(
       Signal{*kind, data}, [this, session, id = call.id, name, run_id = core.run(), served = *run] {

@@ -15,8 +15,7 @@ namespace {
 namespace fs = std::filesystem;
 using std::chrono::milliseconds;
 
-constexpr int64_t kTickMs = 250;             // children, disk
-constexpr uint64_t kSnapshotEvents = 50000;  // at least, between snapshots
+constexpr int64_t kTickMs = 250;  // children, disk
 constexpr milliseconds kHeartbeat{900};
 constexpr int kLiveness = 4;
 // How long workers that are not ours have to come back with what they hold after a restart.
@@ -98,8 +97,9 @@ Status EngineService::Listen() {
     const ServedRun* run = Find(id);
     return run == nullptr ? std::nullopt : run->log->Trimmed(from, to);
   };
-  host_->on_worker = [this](const Hello& hello, bool joined, const std::string& why) {
-    OnWorker(hello, joined, why);
+  host_->on_joined = [this](const Hello& hello) { Joined(hello); };
+  host_->on_left = [this](const Hello& hello, uint64_t finished, const std::string& why) {
+    Left(hello, finished, why);
   };
   return {};
 }
@@ -137,7 +137,7 @@ Status EngineService::Drive(ServedRun& run, const Beginning& beginning) {
   hosted.weight = run.weight;
   hosted.projections = options_.projections;
   hosted.retain_ms = RetainMs(options_.durability);
-  if (!options_.keep_ended) hosted.snapshot_events = kSnapshotEvents;
+  if (!options_.keep_ended) hosted.snapshot_events = options_.snapshot_events;
   std::error_code ignored;
   if (fs::exists(run.folder.Outside(), ignored)) hosted.restart_grace_ms = kRestartGraceMs;
   auto secret = SecretOf(run.folder);
@@ -188,15 +188,20 @@ ServedRun* EngineService::Find(const std::string& id) {
   return it == runs_.end() ? nullptr : it->second.get();
 }
 
-void EngineService::OnWorker(const Hello& hello, bool joined, const std::string& why) {
+void EngineService::Joined(const Hello& hello) {
   if (hello.role != Role::kWorker) return;
-  if (joined) {
-    if (fleet_->Owns(hello)) return;
-    for (const auto& [id, run] : runs_) {
-      if (run->hosted != nullptr) NoteOutsideWorker(*run);
-    }
+  if (fleet_->Owns(hello)) {
+    fleet_->Seen(hello, 0);
     return;
   }
+  for (const auto& [id, run] : runs_) {
+    if (run->hosted != nullptr) NoteOutsideWorker(*run);
+  }
+}
+
+void EngineService::Left(const Hello& hello, uint64_t finished, const std::string& why) {
+  if (hello.role != Role::kWorker) return;
+  fleet_->Seen(hello, finished);
   // A worker that has come back has a session of its own again.
   const auto same = [&](const auto& entry) { return entry.second.worker == hello.worker; };
   const bool still_there =
@@ -218,6 +223,10 @@ void EngineService::NoteOutsideWorker(ServedRun& run) {
 
 void EngineService::Tick(int64_t now_ms) {
   disk_low_ = disk_.Low();
+  for (const auto& [session, hello] : host_->sessions()) {
+    if (hello.role == Role::kWorker)
+      fleet_->Seen(hello, host_->placer().CountsOfWorker(session).finished);
+  }
   if (const Status s = fleet_->Watch(now_ms); !s.ok() && !leaving_) {
     if (on_fleet_failure)
       on_fleet_failure(s.error());

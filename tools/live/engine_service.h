@@ -43,6 +43,7 @@ struct EngineOptions {
   // Keep all of what has ended in memory, and the whole log in the store. For runs that are shown
   // while they go on, and are not long.
   bool keep_ended = false;
+  uint64_t snapshot_events = 50000;  // at least, between snapshots; unused with keep_ended
 };
 
 // What a run begins with: blobs that must be there first, then the first events. Not used by a
@@ -107,7 +108,8 @@ class EngineService {
   std::function<void(int64_t now_ms)> on_tick;  // four times a second
 
  private:
-  void OnWorker(const Hello& hello, bool joined, const std::string& why);
+  void Joined(const Hello& hello);
+  void Left(const Hello& hello, uint64_t finished, const std::string& why);
   void NoteOutsideWorker(ServedRun& run);
   void Tick(int64_t now_ms);
   void Wait(int64_t most_wait_ms);

@@ -1,6 +1,9 @@
 #include "tools/live/explain.h"
 
+#include <algorithm>
+
 #include "configs/suggestion.h"
+#include "tools/live/home.h"
 
 namespace kev {
 namespace {
@@ -166,6 +169,18 @@ Value DeadLetters(const RunCore& core) {
     letters.push_back(std::move(v));
   }
   return letters;
+}
+
+Error NoSuchLetter(const std::string& run, const std::string& job) {
+  return {Code::kNotFound, "run " + run + " has no dead letter '" + job + "'; `" + CommandName() +
+                               " dlq list " + run + "` shows them"};
+}
+
+Status CheckDeadLetter(const RunCore& core, const std::string& job) {
+  const auto key = core.JobNamed(job);
+  const bool there = key && std::any_of(core.dead_letters().begin(), core.dead_letters().end(),
+                                        [&](const DeadLetter& d) { return d.key == *key; });
+  return there ? Status() : Status(NoSuchLetter(core.run(), job));
 }
 
 }  // namespace kev

@@ -22,6 +22,9 @@ struct Live {  // both or none
 Result<Value> Explain(const RunCore& core, const Live& live, const std::string& what);
 // Jobs that were given up, with what was seen of them.
 Value DeadLetters(const RunCore& core);
+// kNotFound unless `job` is one of them.
+Status CheckDeadLetter(const RunCore& core, const std::string& job);
+Error NoSuchLetter(const std::string& run, const std::string& job);
 
 }  // namespace kev
 

@@ -13,8 +13,12 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr unsigned kExitsInARow = 5;  // of one program, before it is given up
+// Exits of one program in a row before it is given up. One that takes jobs and ends may do so
+// because of the jobs, which become poison one by one; these deaths are counted less strictly.
+constexpr unsigned kMostUnjoined = 5;
+constexpr unsigned kMostFruitless = 30;
 constexpr milliseconds kLivedWell{10000};
+constexpr milliseconds kMostDelayOfJoined{1000};
 
 int PidOf(const Hello& hello) {
   const size_t colon = hello.worker.rfind(':');
@@ -26,8 +30,9 @@ int PidOf(const Hello& hello) {
 size_t StageFleet::Count(const std::string& program) const {
   const auto waiting = std::count_if(restarts_.begin(), restarts_.end(),
                                      [&](const Restart& r) { return r.child.program == program; });
-  const auto there = std::count_if(children_.begin(), children_.end(),
-                                   [&](const auto& c) { return c.second.program == program; });
+  const auto there = std::count_if(children_.begin(), children_.end(), [&](const auto& c) {
+    return c.second.options.program == program;
+  });
   return static_cast<size_t>(waiting + there);
 }
 
@@ -57,7 +62,7 @@ Status StageFleet::Want(const std::vector<StageProcess>& processes) {
 Status StageFleet::Start(const ChildOptions& child) {
   auto pid = fleet_.Start(child);
   if (!pid) return pid.error();
-  children_[*pid] = child;
+  children_[*pid] = Process{child, Did::kNothing};
   return {};
 }
 
@@ -66,17 +71,12 @@ Status StageFleet::Watch(int64_t now_ms) {
   for (const ChildExit& exit : fleet_.Reap()) {
     const auto child = children_.find(exit.pid);
     if (child == children_.end()) continue;
-    const ChildOptions options = std::move(child->second);
+    const Process process = std::move(child->second);
     children_.erase(child);
-    unsigned& exits = exits_in_a_row_[exit.program];
-    exits = exit.lived > kLivedWell ? 1 : exits + 1;
-    if (exits >= kExitsInARow) {
-      const unsigned times = std::exchange(exits, 0);
-      return Error{Code::kUnavailable,
-                   exit.Text() + "; it ended " + std::to_string(times) + " times in a row"};
-    }
+    const Result<milliseconds> delay = Judge(exit, process.did);
+    if (!delay) return delay.error();
     note_(exit.Text() + "; starting it again");
-    restarts_.push_back({options, now_ms + RestartDelay(exits).count()});
+    restarts_.push_back({process.options, now_ms + delay->count()});
   }
   for (auto it = restarts_.begin(); it != restarts_.end();) {
     if (it->at_ms > now_ms) {
@@ -88,6 +88,30 @@ Status StageFleet::Watch(int64_t now_ms) {
     if (Status s = Start(child); !s.ok()) return s;
   }
   return {};
+}
+
+// How long to wait before it is started again; an error when it is given up.
+Result<milliseconds> StageFleet::Judge(const ChildExit& exit, Did did) {
+  Exits& exits = exits_[exit.program];
+  if (did == Did::kWorked || exit.lived > kLivedWell) {
+    exits = {};
+    return RestartDelay(1);
+  }
+  const bool joined = did == Did::kJoined;
+  const unsigned times = joined ? ++exits.fruitless : ++exits.unjoined;
+  if (times < (joined ? kMostFruitless : kMostUnjoined))
+    return joined ? RestartDelay(times, milliseconds(100), kMostDelayOfJoined)
+                  : RestartDelay(times);
+  exits = {};
+  return Error{Code::kUnavailable,
+               exit.Text() + "; it ended " + std::to_string(times) + " times in a row" +
+                   (joined ? ", each time with jobs and without finishing one" : "")};
+}
+
+void StageFleet::Seen(const Hello& hello, uint64_t finished) {
+  if (!Owns(hello)) return;
+  Did& did = children_.at(PidOf(hello)).did;
+  did = std::max(did, finished > 0 ? Did::kWorked : Did::kJoined);
 }
 
 bool StageFleet::Owns(const Hello& hello) const {

@@ -32,6 +32,8 @@ class StageFleet {
   // Starts of each program as many processes as are wanted and missing.
   Status Want(const std::vector<StageProcess>& processes);
   Status Watch(int64_t now_ms);
+  // A worker has, or had, a session, and finished so many jobs in it.
+  void Seen(const Hello& hello, uint64_t finished);
   // A worker lost its session; if it is one of ours it is ended, and so started again.
   // `still_there`: it has another session.
   void SessionLost(const Hello& hello, bool still_there);
@@ -41,18 +43,29 @@ class StageFleet {
   size_t Running() const { return fleet_.Running(); }
 
  private:
+  // What a process has done since it was started.
+  enum class Did { kNothing, kJoined, kWorked };
+  struct Process {
+    ChildOptions options;  // to start it again
+    Did did = Did::kNothing;
+  };
+  struct Exits {  // in a row, of one program
+    unsigned unjoined = 0;
+    unsigned fruitless = 0;  // it had joined, and finished nothing
+  };
   struct Restart {
     ChildOptions child;
     int64_t at_ms;
   };
   size_t Count(const std::string& program) const;
   Status Start(const ChildOptions& child);
+  Result<std::chrono::milliseconds> Judge(const ChildExit& exit, Did did);
 
   Place place_;
   std::function<void(const std::string&)> note_;
   Fleet fleet_;
-  std::map<int, ChildOptions> children_;  // by pid, to start them again
-  std::map<std::string, unsigned> exits_in_a_row_;
+  std::map<int, Process> children_;  // by pid
+  std::map<std::string, Exits> exits_;
   std::vector<Restart> restarts_;
   bool stopping_ = false;
 };

@@ -86,15 +86,17 @@ std::string RunningCommand::OutSoFar() const { return ReadFile(out_path_); }
 std::string RunningCommand::ErrSoFar() const { return ReadFile(err_path_); }
 void RunningCommand::Signal(int number) { kill(pid_, number); }
 
+bool RunningCommand::Ended() const {
+  siginfo_t info{};
+  return waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+         info.si_pid == pid_;
+}
+
 bool RunningCommand::WaitForOutput(const std::string& text, std::chrono::seconds limit) {
   const auto until = Clock::now() + limit;
   while (Clock::now() < until) {
     if (OutSoFar().find(text) != std::string::npos) return true;
-    siginfo_t info{};
-    if (waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
-        info.si_pid == pid_) {
-      return OutSoFar().find(text) != std::string::npos;
-    }
+    if (Ended()) return OutSoFar().find(text) != std::string::npos;
     Pause();
   }
   return false;

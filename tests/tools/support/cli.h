@@ -33,6 +33,7 @@ class RunningCommand {
   pid_t pid() const { return pid_; }
   std::string OutSoFar() const;
   std::string ErrSoFar() const;
+  bool Ended() const;
   // Waits until `text` stands in the output; false when the command ended or the deadline passed
   // without it.
   bool WaitForOutput(const std::string& text, std::chrono::seconds limit);
