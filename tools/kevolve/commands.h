@@ -44,7 +44,7 @@ struct EngineCommandOptions {
   bool standby = false;
   std::string workers = "auto";
   uint64_t snapshot_every = 50000;  // events
-  RunOptions common;  // durability, store, listen, access, json, …
+  RunOptions common;                // durability, store, listen, access, json, …
 };
 int EngineCommand(const EngineCommandOptions& options);
 
