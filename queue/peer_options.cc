@@ -2,10 +2,8 @@
 
 #include <unistd.h>
 
-#include <cstdio>
-#include <random>
-
 #include "queue/access.h"
+#include "queue/random_name.h"
 
 namespace kev {
 namespace {
@@ -13,17 +11,6 @@ namespace {
 std::string HostName() {
   char name[256] = {};
   if (gethostname(name, sizeof name - 1) != 0) return "host";
-  return name;
-}
-
-std::string RandomName() {
-  std::random_device device;
-  std::string name;
-  for (int i = 0; i < 4; ++i) {
-    char part[9];
-    std::snprintf(part, sizeof part, "%08x", device());
-    name += part;
-  }
   return name;
 }
 

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <charconv>
-#include <cstdio>
-#include <random>
+
+#include "queue/random_name.h"
 
 namespace kev {
 namespace {
@@ -18,17 +18,6 @@ std::string Prefix(const std::string& run) { return "kev:{" + run + "}:"; }
 bool IsProjection(std::string_view key) {
   return key == "run" || key.starts_with("cand:") || key.starts_with("req:") ||
          key.starts_with("prep:");
-}
-
-std::string RandomName() {
-  std::random_device device;
-  std::string name;
-  for (int i = 0; i < 4; ++i) {
-    char part[9];
-    std::snprintf(part, sizeof part, "%08x", device());
-    name += part;
-  }
-  return name;
 }
 
 }  // namespace

@@ -128,47 +128,6 @@ TEST_CASE("a broken host still hands over what was asked of it before") {
   CHECK(rig.transport->TakeSent<HistoryAnswer>(worker).size() == 1);
 }
 
-TEST_CASE("a worker that comes back within the grace keeps what it has, and its result counts") {
-  HostRig rig(OneAtATime());
-  rig.grace_ms = 4000;
-  const SessionId before = rig.Connect(kAll);
-  const Assign job = rig.Assigned(before).at(0);
-  rig.Restart();
-  Hello hello;
-  hello.worker = "host:1";
-  hello.stages = kAll;
-  hello.host = "host";
-  hello.in_flight = {{"run", job.key, 1}, {"run", job.key, 2}};
-  const SessionId after = rig.Connect(hello);
-  const auto welcome = rig.transport->TakeSent<Welcome>(after);
-  REQUIRE(welcome.at(0).keep.size() == 1);
-  CHECK(welcome[0].keep[0].attempt == 1);
-  rig.Report(after, job, GoodAnswer(ReadJob(job.payload)));
-  rig.Settle();
-  CHECK_FALSE(rig.Acked(after).at(0).stale);
-  CHECK(rig.core->stale() == 0);
-  rig.clock.Advance(4000);
-  rig.Settle();
-  CHECK(rig.core->requests()[0].outcome.attempt == 1);
-}
-
-TEST_CASE("what nobody came back with is lost when the grace ends, not before") {
-  HostRig rig(OneAtATime());
-  rig.grace_ms = 4000;
-  const SessionId before = rig.Connect(kAll);
-  const Assign job = rig.Assigned(before).at(0);
-  rig.Restart();
-  const SessionId after = rig.Connect(kAll);
-  CHECK(rig.Assigned(after).empty());
-  CHECK(rig.host->Explain(*rig.run, job.key).find("restarted") != std::string::npos);
-  rig.clock.Advance(3999);
-  rig.Settle();
-  CHECK(rig.Assigned(after).empty());
-  rig.clock.Advance(1);
-  rig.Settle();
-  CHECK(rig.Assigned(after).at(0).attempt == 2);
-}
-
 TEST_CASE("a result of somebody who was not given the attempt is refused") {
   HostRig rig(OneAtATime());
   const SessionId first = rig.Connect(kAll);

@@ -27,6 +27,14 @@ Hello WorkerWith(const std::vector<InFlight>& in_flight, const std::string& name
   return hello;
 }
 
+// A job that a worker had when the engine died. Another engine has begun, with a grace of 4 s.
+Assign HeldOverARestart(HostRig& rig) {
+  rig.grace_ms = 4000;
+  const Assign job = rig.Assigned(rig.Connect(kAll)).at(0);
+  rig.Restart();
+  return job;
+}
+
 // An engine reported a result, and does not know whether its commit took effect. Another one has
 // taken the run over and written an entry of its own.
 struct TakenOver {
@@ -98,12 +106,39 @@ TEST_CASE("where the epoch is not known, an entry with other bytes is another's"
   CHECK(rig.Acked(worker).empty());
 }
 
+TEST_CASE("a worker that comes back within the grace keeps what it has, and its result counts") {
+  HostRig rig(OneAtATime());
+  const Assign job = HeldOverARestart(rig);
+  const SessionId after = rig.Connect(WorkerWith({{"run", job.key, 1}, {"run", job.key, 2}}));
+  const auto welcome = rig.transport->TakeSent<Welcome>(after);
+  REQUIRE(welcome.at(0).keep.size() == 1);
+  CHECK(welcome[0].keep[0].attempt == 1);
+  rig.Report(after, job, GoodAnswer(ReadJob(job.payload)));
+  rig.Settle();
+  CHECK_FALSE(rig.Acked(after).at(0).stale);
+  CHECK(rig.core->stale() == 0);
+  rig.clock.Advance(4000);
+  rig.Settle();
+  CHECK(rig.core->requests()[0].outcome.attempt == 1);
+}
+
+TEST_CASE("what nobody came back with is lost when the grace ends, not before") {
+  HostRig rig(OneAtATime());
+  const Assign job = HeldOverARestart(rig);
+  const SessionId after = rig.Connect(kAll);
+  CHECK(rig.Assigned(after).empty());
+  CHECK(rig.host->Explain(*rig.run, job.key).find("restarted") != std::string::npos);
+  rig.clock.Advance(3999);
+  rig.Settle();
+  CHECK(rig.Assigned(after).empty());
+  rig.clock.Advance(1);
+  rig.Settle();
+  CHECK(rig.Assigned(after).at(0).attempt == 2);
+}
+
 TEST_CASE("what is begun in the grace after a restart is not lost at its end") {
   HostRig rig(OneAtATime());
-  rig.grace_ms = 4000;
-  const SessionId before = rig.Connect(kAll);
-  const Assign first = rig.Assigned(before).at(0);
-  rig.Restart();
+  const Assign first = HeldOverARestart(rig);
   const SessionId after = rig.Connect(WorkerWith({{"run", first.key, 1}}));
   const Assign second = rig.Do(after, first).at(0);  // follows from what it came back with
   CHECK(second.attempt == 1);
@@ -119,10 +154,7 @@ TEST_CASE("what is begun in the grace after a restart is not lost at its end") {
 
 TEST_CASE("what waits unsent when the grace ends is not offered under two numbers") {
   HostRig rig(OneAtATime());
-  rig.grace_ms = 4000;
-  const SessionId before = rig.Connect(kAll);
-  const Assign first = rig.Assigned(before).at(0);
-  rig.Restart();
+  const Assign first = HeldOverARestart(rig);
   // It can do what it has and nothing else: what follows waits for somebody else.
   Hello hello = WorkerWith({{"run", first.key, 1}});
   hello.stages = {"select"};
@@ -139,10 +171,7 @@ TEST_CASE("what waits unsent when the grace ends is not offered under two number
 
 TEST_CASE("a worker that reconnects within the grace keeps what it has a second time") {
   HostRig rig(OneAtATime());
-  rig.grace_ms = 4000;
-  const SessionId before = rig.Connect(kAll);
-  const Assign job = rig.Assigned(before).at(0);
-  rig.Restart();
+  const Assign job = HeldOverARestart(rig);
   const SessionId once = rig.Connect(WorkerWith({{"run", job.key, 1}}));
   // The new session is announced before the old one is given up.
   const SessionId twice = rig.Connect(WorkerWith({{"run", job.key, 1}}));
@@ -168,10 +197,7 @@ TEST_CASE("what a connected worker has is not another's to claim") {
 TEST_CASE("what came back with its worker and is handed back unbegun is offered anew") {
   // The engine that sent it is gone, and its payload with it: it cannot be sent again as it is.
   HostRig rig(OneAtATime());
-  rig.grace_ms = 4000;
-  const SessionId before = rig.Connect(kAll);
-  const Assign job = rig.Assigned(before).at(0);
-  rig.Restart();
+  const Assign job = HeldOverARestart(rig);
   const SessionId after = rig.Connect(WorkerWith({{"run", job.key, 1}}));
   rig.transport->Arrive(after, Returned{"run", job.key, 1});
   rig.Settle();
