@@ -144,7 +144,7 @@ const std::vector<Case>& Cases() {
        "not an attempt"},
       {"item out of range",
        {Head(MessageType::kTaken, 1),
-        Map({{"items", Value::List{Value::List{"R", 7, 1, 1, 1, 1}}}})},
+        Map({{"items", Value::List{Value(Value::List{"R", 7, 1, 1, 1, 1})}}})},
        "out of range"},
       {"TAKEN for what it was not given",
        {Head(MessageType::kTaken, 1), Item(1)},

@@ -114,7 +114,10 @@ void Ledger::Follow(Run& run, const std::string& name, const Commit& commit, uin
       ++run.given;
     }
   }
+  const bool ended = run.core->phase() == Phase::kEnded;
   const std::vector<Command> commands = run.core->Apply(*group);
+  if (!ended && run.core->phase() == Phase::kEnded && story_->told())
+    story_->Tell(name + " ends: " + run.core->ended()->status);
   if (RunCore::DigestCommands(commands).Hex() != commit.digest) {
     story_->Violate("folding seq " + std::to_string(commit.last_seq) + " of " + name +
                     " gives other commands than its engine had");
@@ -220,6 +223,8 @@ void Ledger::Rewound(const std::string& name,
     const auto now = run.attempts.find(id);
     if (now != run.attempts.end()) {
       now->second.given_by = attempt.given_by;
+      if (now->second.reported_seq == 0)
+        now->second.ghost_report_seq = std::max(attempt.reported_seq, attempt.ghost_report_seq);
       now->second.holders = std::move(attempt.holders);
       continue;
     }
@@ -230,6 +235,7 @@ void Ledger::Rewound(const std::string& name,
 
 void Ledger::ForgetGhosts(const std::string& name) {
   std::erase_if(runs_[name].attempts, [](const auto& entry) { return entry.second.ghost; });
+  for (auto& [id, attempt] : runs_[name].attempts) attempt.ghost_report_seq = 0;
 }
 
 Ledger::Attempt* Ledger::Find(const std::string& run, const JobKey& key, uint32_t attempt) {

@@ -42,7 +42,8 @@ class Ledger {
     uint64_t over_seq = 0;      // from then on another attempt is current, or none
     bool accepted = false;      // its verdict was taken
     bool solitary = false;
-    bool ghost = false;  // stood in a tail that the store has lost
+    bool ghost = false;             // stood in a tail that the store has lost
+    uint64_t ghost_report_seq = 0;  // its report alone stood there
     uint64_t fingerprint = 0;
     uint64_t given_by = 0;               // the engine that sent it to a worker
     std::set<std::string> holders = {};  // the workers that were given it, or kept it

@@ -39,6 +39,7 @@ class PeerTap final : public PeerProtocol {
   void Lie(std::optional<Forgery> victim) { lie_ = true, victim_ = std::move(victim); }
   // In the next HELLO it says that it has `victim`.
   void Claim(Forgery victim) { claim_ = std::move(victim); }
+  void ClaimNothing() { claim_.reset(); }
   bool claimed() const { return claimed_; }  // and the engine may have believed it
 
   void Opened(int64_t now_us) override;

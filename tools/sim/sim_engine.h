@@ -61,11 +61,13 @@ class SimEngine {
   void Disarm() { plan_.armed = false; }
   void Hold(bool holding) {
     if (host_) host_->Hold(holding);
+    moved_ = true;
   }
   void DrainWorker(const std::string& name);
   void JumpClock(int64_t ms) { clock_.Jump(ms); }
   void CutStore() {
     if (connection_) connection_->Cut();
+    moved_ = true;
   }
   // Posts the next candidates of runs over given ones. False: all are given.
   bool GiveNext();

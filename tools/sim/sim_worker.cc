@@ -93,6 +93,7 @@ void SimWorker::Calm() {
   // What it has claimed and does not have, it will never answer.
   if (stuck || (up() && tap_->claimed())) Crash(true);
   if (!up()) return;
+  tap_->ClaimNothing();
   network_->Delay(link_, 50, kind_.delay_us);
   network_->Block(link_, MemoryNetwork::Direction::kToEngine, false);
   network_->Block(link_, MemoryNetwork::Direction::kToPeer, false);

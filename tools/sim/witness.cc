@@ -143,6 +143,7 @@ void Witness::Check(SessionId session, const Assign& assign) {
   Ledger::Attempt* attempt = ledger_->Find(assign.run, assign.key, assign.attempt);
   const uint64_t confirmed = store_->confirmed(assign.run);
   if (attempt == nullptr) return Violate("gives out " + Named(name) + ", which is in no log");
+  known_.insert(name);
   if (!attempt->ghost && attempt->started_seq > confirmed) {
     Violate("gives out " + Named(name) + ", begun at seq " + std::to_string(attempt->started_seq) +
             ", with only seq " + std::to_string(confirmed) + " confirmed");
@@ -243,9 +244,13 @@ void Witness::Check(SessionId session, const Acknowledge& ack) {
   const bool was_its = answering_.erase({name, session}) > 0;
   const Ledger::Attempt* attempt = ledger_->Find(ack.run, ack.key, ack.attempt);
   if (!ack.stale) {
-    if (attempt == nullptr || attempt->reported_seq == 0)
+    // What the store confirmed and has lost since, its engine still knows, and writes again.
+    const uint64_t reported =
+        attempt == nullptr ? 0 : std::max(attempt->reported_seq, attempt->ghost_report_seq);
+    if (reported == 0 && !acknowledged_.contains(name))
       return Violate("acknowledges " + Named(name) + ", whose result is not in the log");
-    if (!attempt->ghost && attempt->reported_seq > store_->confirmed(ack.run))
+    acknowledged_.insert(name);
+    if (attempt != nullptr && !attempt->ghost && reported > store_->confirmed(ack.run))
       Violate("acknowledges " + Named(name) + ", whose commit is not confirmed");
   } else if (was_its && attempt != nullptr && !attempt->ghost && attempt->over_seq == 0) {
     Violate("refuses the result of " + Named(name) + " to the worker that has it");
@@ -267,9 +272,9 @@ void Witness::Check(SessionId session, const Welcome& welcome) {
     }
     Ledger::Attempt* attempt = ledger_->Find(kept.run, kept.key, kept.attempt);
     if (attempt != nullptr) attempt->holders.insert(it->second.hello.worker);
-    if (attempt == nullptr)
+    if (attempt == nullptr && !known_.contains(name))
       Violate("lets " + it->second.hello.worker + " keep " + Named(name) + ", which is in no log");
-    else if (attempt->reported_seq == 0 && !done_.contains(name))
+    else if (attempt != nullptr && attempt->reported_seq == 0 && !done_.contains(name))
       Take(name, session);
   }
 }

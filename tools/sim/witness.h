@@ -90,6 +90,8 @@ class Witness final : public Transport {
   std::map<AttemptName, SessionId> where_;                 // who has it now
   std::set<AttemptName> given_;                            // sent, and not handed back since
   std::set<AttemptName> done_;                             // its owner has reported it
+  std::set<AttemptName> known_;                            // were in the log when it gave them out
+  std::set<AttemptName> acknowledged_;                     // were in the log when it said so
   std::set<std::pair<AttemptName, SessionId>> answering_;  // and has no answer yet
   std::map<std::pair<std::string, uint16_t>, Rate> rates_;
   std::map<std::pair<SessionId, uint64_t>, std::pair<std::string, int64_t>> orders_;
