@@ -163,7 +163,7 @@ class Reader final : public ArchiveReader {
   }
 
   Status LoadByIndex(const std::string& raw) {
-    Result<Value> footer = Decode(raw);
+    Result<Value> footer = Decode(raw, kLogLimits);
     if (!footer) return footer.error();
     if (Status s = Absorb(kPrefixBytes, RecordType::kHeader); !s.ok()) return s;
     for (const Value& offset : (*footer)["log"].AsList()) {
@@ -214,7 +214,7 @@ class Reader final : public ArchiveReader {
     }
     if (record.type != RecordType::kHeader && record.type != RecordType::kLog) return {};
     if (record.type == RecordType::kHeader) {
-      Result<Value> value = Decode(record.raw);
+      Result<Value> value = Decode(record.raw, kLogLimits);
       if (!value) return Corrupt(value.error().message, at);
       header_ = std::move(*value);
       return {};

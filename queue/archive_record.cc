@@ -55,7 +55,7 @@ std::string PackEntries(const std::vector<LogEntry>& entries) {
 }
 
 Result<std::vector<LogEntry>> UnpackEntries(std::string_view raw) {
-  const Result<PackedView> view = CheckPacked(raw);
+  const Result<PackedView> view = CheckPacked(raw, kLogLimits);
   if (!view) return view.error();
   std::vector<LogEntry> entries;
   for (PackedItems items(*view); items.Next();) {

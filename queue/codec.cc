@@ -10,15 +10,22 @@
 namespace kev {
 namespace {
 
-constexpr size_t kMaxDepth = 16;
-constexpr uint64_t kMaxElements = 1u << 20;
 constexpr size_t kMaxBytes = size_t{256} << 20;
+
+std::string TooDeep(DecodeLimits limits) {
+  return "nested deeper than " + std::to_string(limits.depth);
+}
+std::string TooMany(DecodeLimits limits) {
+  return "more than " + std::to_string(limits.elements) + " elements";
+}
 
 // Builds a Value as the parser goes; says no (which ends the parse) as soon as a limit is passed. A
 // container's length is only trusted as far as the input has bytes for it.
 class ValueBuilder : public msgpack::null_visitor {
  public:
-  explicit ValueBuilder(size_t size) : size_(size) { open_.reserve(6); }
+  ValueBuilder(size_t size, DecodeLimits limits) : size_(size), limits_(limits) {
+    open_.reserve(6);
+  }
 
   bool visit_nil() { return Put(Value()); }
   bool visit_boolean(bool v) { return Put(Value(v)); }
@@ -80,9 +87,9 @@ class ValueBuilder : public msgpack::null_visitor {
 
   bool Open(uint64_t elements, bool is_map) {
     if (!open_.empty() && open_.back().wants_key) return Refuse("a map key that is not a string");
-    if (open_.size() == kMaxDepth) return Refuse("nested deeper than 16");
+    if (open_.size() == limits_.depth) return Refuse(TooDeep(limits_));
     elements_ += elements;
-    if (elements_ > kMaxElements) return Refuse("more than 1048576 elements");
+    if (elements_ > limits_.elements) return Refuse(TooMany(limits_));
     if (elements_ > size_) return Refuse("a container longer than the input");
     open_.emplace_back();
     open_.back().is_map = is_map;
@@ -104,8 +111,8 @@ class ValueBuilder : public msgpack::null_visitor {
     top.key.clear();
     return top.map.size() > before || Refuse("a map key that occurs twice");
   }
-  bool Refuse(const char* why) {
-    if (why_.empty()) why_ = why;
+  bool Refuse(std::string why) {
+    if (why_.empty()) why_ = std::move(why);
     return false;
   }
   void Note(const char* what, size_t at) {
@@ -113,6 +120,7 @@ class ValueBuilder : public msgpack::null_visitor {
   }
 
   size_t size_;
+  DecodeLimits limits_;
   uint64_t elements_ = 0;
   std::vector<Container> open_;
   Value root_;
@@ -122,7 +130,7 @@ class ValueBuilder : public msgpack::null_visitor {
 // The limits alone.
 class Checker : public msgpack::null_visitor {
  public:
-  explicit Checker(size_t size) : size_(size) {}
+  Checker(size_t size, DecodeLimits limits) : size_(size), limits_(limits) {}
   bool visit_nil() { return Leaf(); }
   bool visit_boolean(bool) { return Leaf(); }
   bool visit_positive_integer(uint64_t v) {
@@ -160,19 +168,20 @@ class Checker : public msgpack::null_visitor {
   bool Leaf() { return !wants_key_ || Refuse("a map key that is not a string"); }
   bool Open(uint64_t elements) {
     if (wants_key_) return Refuse("a map key that is not a string");
-    if (++depth_ > kMaxDepth) return Refuse("nested deeper than 16");
+    if (++depth_ > limits_.depth) return Refuse(TooDeep(limits_));
     elements_ += elements;
-    if (elements_ > kMaxElements) return Refuse("more than 1048576 elements");
+    if (elements_ > limits_.elements) return Refuse(TooMany(limits_));
     return elements_ <= size_ || Refuse("a container longer than the input");
   }
-  bool Refuse(const char* why) {
-    if (why_.empty()) why_ = why;
+  bool Refuse(std::string why) {
+    if (why_.empty()) why_ = std::move(why);
     return false;
   }
   void Note(const char* what, size_t at) {
     if (why_.empty()) why_ = std::string(what) + " at byte " + std::to_string(at);
   }
   size_t size_;
+  DecodeLimits limits_;
   uint64_t elements_ = 0;
   size_t depth_ = 0;
   bool wants_key_ = false;
@@ -204,20 +213,20 @@ Status Parse(std::string_view bytes, Visitor* visitor) {
 
 }  // namespace
 
-Result<Value> Decode(std::string_view bytes) {
-  ValueBuilder builder(bytes.size());
+Result<Value> Decode(std::string_view bytes, DecodeLimits limits) {
+  ValueBuilder builder(bytes.size(), limits);
   if (const Status s = Parse(bytes, &builder); !s.ok()) return s.error();
   return builder.Take();
 }
 
-Result<PackedView> CheckPacked(std::string_view bytes) {
-  Checker checker(bytes.size());
+Result<PackedView> CheckPacked(std::string_view bytes, DecodeLimits limits) {
+  Checker checker(bytes.size(), limits);
   if (const Status s = Parse(bytes, &checker); !s.ok()) return s.error();
   return PackedView(bytes);
 }
 
 Result<EventGroup> DecodeGroup(std::string_view body, std::string_view digest_hex) {
-  const Result<PackedView> view = CheckPacked(body);
+  const Result<PackedView> view = CheckPacked(body, kLogLimits);
   if (!view) return view.error();
   Result<EventGroup> group = EventGroupFrom(*view);
   if (!group || digest_hex.empty()) return group;

@@ -13,10 +13,23 @@
 
 namespace kev {
 
-Result<Value> Decode(std::string_view msgpack);
+// How deep and how many; bytes are limited to 256 MiB in any case. A peer's message is held to
+// kPeerLimits, its results to kResultLimits; what was committed, which holds many of those inside
+// of others, to kLogLimits, so that nothing is ever accepted that cannot be read back.
+struct DecodeLimits {
+  size_t depth;
+  uint64_t elements;
+};
+inline constexpr DecodeLimits kPeerLimits{16, uint64_t{1} << 20};
+inline constexpr DecodeLimits kResultLimits{12, uint64_t{1} << 20};
+inline constexpr DecodeLimits kLogLimits{64, uint64_t{1} << 24};
+// Of one result without its blobs.
+inline constexpr size_t kMostResultBytes = size_t{1} << 20;
+
+Result<Value> Decode(std::string_view msgpack, DecodeLimits limits = kPeerLimits);
 // The same checks without building anything: a view of bytes that can be trusted to be msgpack. It
 // lives as long as the bytes.
-Result<PackedView> CheckPacked(std::string_view msgpack);
+Result<PackedView> CheckPacked(std::string_view msgpack, DecodeLimits limits = kPeerLimits);
 Result<EventGroup> DecodeGroup(std::string_view body, std::string_view digest_hex);
 
 }  // namespace kev

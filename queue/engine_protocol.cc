@@ -10,6 +10,11 @@ namespace {
 
 // Somebody who sends garbage as fast as he can must not fill the log.
 constexpr int kMostStrangers = 10;
+// Whoever breaks the protocol so often within that time stays out for the rest of it: it would get
+// the same jobs again and again.
+constexpr uint32_t kMostBlames = 3;
+constexpr int64_t kBlameUs = 60'000'000;
+constexpr size_t kMostBlamed = 10'000;  // names remembered
 constexpr int64_t kStrangersPerUs = 10'000'000;
 
 }  // namespace
@@ -21,7 +26,8 @@ void EngineProtocol::Read(std::string_view route, const Frames& frames, int64_t 
   const auto refuse = [&](RejectReason reason, const std::string& text) {
     if (session == nullptr) return RefuseStranger(route, reason, text, now_us, prove);
     Refuse(route, reason, session->identity().name + ": " + text);
-    Lose(session->identity().id, text);
+    if (reason != RejectReason::kResync) Blame(session->identity().worker, now_us);
+    Lose(session->identity().id, text, /*orderly=*/false, /*refused=*/true);
   };
   if (frames.size() < 2) {
     return refuse(RejectReason::kMalformed, "malformed message: frames are missing");
@@ -89,8 +95,16 @@ void EngineProtocol::Greet(std::string_view route, const WireHeader& header, con
       Lose(same->second, text);
     return;
   }
+  if (const int64_t until = BannedUntil(hello->worker, now_us); until > 0) {
+    return RefuseStranger(route, RejectReason::kRefused,
+                          hello->worker + " has broken the protocol " +
+                              std::to_string(kMostBlames) + " times; it may come back in " +
+                              std::to_string((until - now_us) / 1'000'000 + 1) + " s",
+                          now_us, prove);
+  }
   EngineSession::Identity identity;
   identity.id = ++last_id_;
+  identity.worker = hello->worker;
   identity.route = route;
   identity.instance = instance;
   identity.name = hello->worker + (proof.address.empty() ? "" : " (" + proof.address + ")");
@@ -167,15 +181,31 @@ void EngineProtocol::RefuseStranger(std::string_view route, RejectReason reason,
   const PeerProof proof = prove();
   inbox_.push_back(
       {0, SessionLost{"refused a peer (" +
-                      (proof.address.empty() ? std::string("unknown address") : proof.address) +
-                      "): " + text}});
+                          (proof.address.empty() ? std::string("unknown address") : proof.address) +
+                          "): " + text,
+                      /*orderly=*/false, /*refused=*/true}});
 }
 
-void EngineProtocol::Lose(SessionId id, const std::string& reason, bool orderly) {
+void EngineProtocol::Blame(const std::string& name, int64_t now_us) {
+  if (blamed_.size() >= kMostBlamed) blamed_.clear();
+  Blamed& blamed = blamed_[name];
+  if (now_us - blamed.since_us > kBlameUs) blamed = {now_us, 0};
+  ++blamed.times;
+}
+
+int64_t EngineProtocol::BannedUntil(const std::string& name, int64_t now_us) {
+  const auto it = blamed_.find(name);
+  if (it == blamed_.end() || it->second.times < kMostBlames) return 0;
+  const int64_t until = it->second.since_us + kBlameUs;
+  return until > now_us ? until : 0;
+}
+
+void EngineProtocol::Lose(SessionId id, const std::string& reason, bool orderly, bool refused) {
   const auto it = sessions_.find(id);
   if (it == sessions_.end()) return;
   by_route_.erase(it->second->identity().route);
-  inbox_.push_back({id, SessionLost{it->second->identity().name + ": " + reason, orderly}});
+  inbox_.push_back(
+      {id, SessionLost{it->second->identity().name + ": " + reason, orderly, refused}});
   sessions_.erase(it);
 }
 

@@ -68,7 +68,10 @@ class EngineProtocol {
   void Refuse(std::string_view route, RejectReason reason, const std::string& text);
   void RefuseStranger(std::string_view route, RejectReason reason, const std::string& text,
                       int64_t now_us, const std::function<PeerProof()>& prove);
-  void Lose(SessionId id, const std::string& reason, bool orderly = false);
+  void Lose(SessionId id, const std::string& reason, bool orderly = false, bool refused = false);
+  // Counts a peer that broke the protocol. Until when it may not come back; 0: it may.
+  void Blame(const std::string& name, int64_t now_us);
+  int64_t BannedUntil(const std::string& name, int64_t now_us);
   void MarkDirty(EngineSession* session);
 
   EngineProtocolOptions options_;
@@ -77,6 +80,11 @@ class EngineProtocol {
   std::unordered_map<std::string, SessionId> by_route_;
   std::unordered_map<SessionId, std::unique_ptr<EngineSession>> sessions_;
   std::vector<SessionId> dirty_;
+  struct Blamed {
+    int64_t since_us = 0;
+    uint32_t times = 0;
+  };
+  std::map<std::string, Blamed> blamed_;  // by the name that they give themselves
   std::deque<Inbound> inbox_;
   int64_t checked_us_ = 0;
   int64_t strangers_since_us_ = 0;  // reports about strangers are limited

@@ -1,5 +1,6 @@
 #include <utility>
 
+#include "queue/blob_id.h"
 #include "queue/codec.h"
 #include "queue/engine_session.h"
 
@@ -7,6 +8,14 @@ namespace kev {
 namespace {
 
 Error Wrong(const std::string& what) { return {Code::kCorrupt, what}; }
+
+Status CheckBlob(const BlobRef& ref, std::string_view bytes) {
+  if (bytes.size() != ref.size)
+    return Wrong("malformed message: blob " + ref.sha256 + " has another size than it says");
+  if (Sha256Hex(bytes) != ref.sha256)
+    return Wrong("malformed message: blob " + ref.sha256 + " does not have that SHA-256");
+  return {};
+}
 
 // Who may send what. PING and BYE are everybody's.
 bool MaySend(Role role, MessageType type) {
@@ -121,7 +130,12 @@ Status EngineSession::ReadResult(BatchItem& item, const Frames& frames, size_t* 
     return Wrong("malformed message: RESULT has fewer frames than it names");
   }
   const std::string_view packed = frames[(*frame)++];
-  const Result<PackedView> view = CheckPacked(packed);
+  if (packed.size() > kMostResultBytes) {
+    return Wrong("malformed message: a RESULT of " + std::to_string(packed.size()) +
+                 " bytes without its blobs, and at most " + std::to_string(kMostResultBytes) +
+                 " are taken: what is large belongs into a blob");
+  }
+  const Result<PackedView> view = CheckPacked(packed, kResultLimits);
   if (!view) return view.error();
   Result<JobResult> result = JobResultFrom(*view);
   if (!result) return result.error();
@@ -134,9 +148,7 @@ Status EngineSession::ReadResult(BatchItem& item, const Frames& frames, size_t* 
   out.blobs.reserve(item.blobs.size());
   for (BlobRef& ref : item.blobs) {
     const std::string_view bytes = frames[(*frame)++];
-    if (bytes.size() != ref.size) {
-      return Wrong("malformed message: blob " + ref.sha256 + " has another size than it says");
-    }
+    if (Status s = CheckBlob(ref, bytes); !s.ok()) return s;
     out.blobs.emplace_back(std::move(ref), std::string(bytes));
   }
   inbox->push_back({identity_.id, std::move(out)});
@@ -169,10 +181,7 @@ Status EngineSession::ReadCall(const Value& body, const Frames& frames,
   }
   for (size_t i = 0; i < call->blobs.size(); ++i) {
     const std::string_view bytes = frames[2 + i];
-    if (bytes.size() != call->blobs[i].size) {
-      return Wrong("malformed message: blob " + call->blobs[i].sha256 +
-                   " has another size than it says");
-    }
+    if (Status s = CheckBlob(call->blobs[i], bytes); !s.ok()) return s;
     call->call.blobs.emplace_back(std::move(call->blobs[i]), std::string(bytes));
   }
   inbox->push_back({identity_.id, std::move(call->call)});

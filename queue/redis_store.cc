@@ -416,7 +416,7 @@ Result<uint64_t> Pipelined::FirstSeq(const std::string& run) {
   if (reply->list.empty()) return uint64_t{0};
   Result<LogEntry> entry = EntryFrom(reply->list[0]);
   if (!entry) return entry.error();
-  const Result<PackedView> group = CheckPacked(entry->body);
+  const Result<PackedView> group = CheckPacked(entry->body, kLogLimits);
   if (!group) return group.error();
   return static_cast<uint64_t>((*group)["seq"].AsInt());
 }

@@ -354,7 +354,10 @@ void Host::AnswerTo(HostedRun& run, SessionId session, const AttemptId& id) {
 
 void Host::Lose(SessionId session, const SessionLost& lost) {
   const auto it = sessions_.find(session);
-  if (it == sessions_.end()) return;
+  if (it == sessions_.end()) {
+    if (lost.refused && on_refused) on_refused(lost.reason);
+    return;
+  }
   const uint64_t finished = placer_.CountsOfWorker(session).finished;
   for (const Placer::Out& out : placer_.RemoveWorker(session)) {
     const auto owner = runs_.find(out.id.run);
@@ -373,7 +376,7 @@ void Host::Lose(SessionId session, const SessionLost& lost) {
     run.Post(AttemptLost{out.id.key, out.id.attempt, reason, out.taken, out.alone,
                          it->second.worker + ": " + lost.reason});
   }
-  if (on_left) on_left(it->second, finished, lost.reason);
+  if (on_left) on_left(it->second, finished, lost);
   sessions_.erase(it);
 }
 

@@ -74,9 +74,11 @@ class Host {
   void Reply(SessionId session, ClientReply reply);
 
   // Called when a worker or a client joins; and when it leaves, with how many jobs it has finished
-  // in its session, and why.
+  // in its session.
   std::function<void(const Hello&)> on_joined;
-  std::function<void(const Hello&, uint64_t finished, const std::string& why)> on_left;
+  std::function<void(const Hello&, uint64_t finished, const SessionLost&)> on_left;
+  // Called with why somebody was refused who had no session yet, and who that was.
+  std::function<void(const std::string& why)> on_refused;
   // Called for each order of a client; who takes it answers with Reply, now or later.
   std::function<void(SessionId, const Hello&, ClientCall&)> on_call;
   // Called with what a worker says of its progress.

@@ -12,6 +12,10 @@ constexpr uint64_t kSnapshotShare = 32;
 // While one commit is in flight the next group collects; a second one leaves only when it is worth
 // a trip of its own.
 constexpr size_t kWorthATrip = 32;
+// A group takes no more once it has so much: what is in the log must be readable under the limits
+// of its readers, and a commit must be one that the store can take at once.
+constexpr size_t kGroupBytes = size_t{4} << 20;
+constexpr size_t kGroupBlobBytes = size_t{64} << 20;
 constexpr size_t kKnownBlobs = 1 << 16;  // names remembered, so that a blob is mostly written once
 constexpr size_t kRecentBytes = size_t{16} << 20;
 
@@ -53,8 +57,13 @@ HostedRun::InCommit HostedRun::FormGroup(int64_t now_ms) {
   EventGroup& group = in.group;
   group.first_seq = next_seq_;
   group.run_time_ms = RunTimeMs(now_ms);
-  while (!pending_.empty() && group.events.size() < options_.group_most) {
+  size_t bytes = 0, blob_bytes = 0;
+  while (!pending_.empty() && group.events.size() < options_.group_most && bytes < kGroupBytes &&
+         blob_bytes < kGroupBlobBytes) {
     PendingEvent& pending = pending_.front();
+    if (const auto* report = std::get_if<JobReported>(&pending.event))
+      bytes += report->packed.size();
+    for (const auto& [ref, content] : pending.blobs) blob_bytes += content.size();
     if (auto* lost = std::get_if<OpenAttemptsLost>(&pending.event)) {
       // It names what is kept of all that is open: nothing may begin between this and its fold.
       const bool first = std::all_of(group.events.begin(), group.events.end(), [](const Event& e) {

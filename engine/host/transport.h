@@ -102,6 +102,7 @@ struct ClientCall {
 struct SessionLost {
   std::string reason;
   bool orderly = false;  // it said BYE
+  bool refused = false;  // it broke the protocol; with session 0: before it had a session
 };
 struct Inbound {
   SessionId session = 0;

@@ -92,3 +92,23 @@ TEST_CASE("a group of the log comes back with its digest") {
   CHECK(back->digest == group.digest);
   CHECK(DecodeGroup(EncodeCanonical(ToValue(group)), "xyz").error().code == Code::kCorrupt);
 }
+
+// A worker's result of fifteen lists, one in the other, was acknowledged and committed; the group
+// around it could then not be read any more.
+TEST_CASE("a group with results as deep and as many as are taken from peers can be read back") {
+  Value deep(1);
+  for (int i = 0; i < 9; ++i) deep = Value(Value::List{Value(std::move(deep))});
+  JobResult result;
+  result.facts.Set("deep", deep);
+  for (int i = 0; i < 100'000; ++i) result.facts.Set("f" + std::to_string(i), 1);
+  REQUIRE(CheckPacked(EncodeCanonical(ToValue(result)), kResultLimits).ok());
+  EventGroup group;
+  group.first_seq = 1;
+  for (uint32_t n = 1; n <= 12; ++n)
+    group.events.push_back(JobReported{{{SubjectKind::kCandidate, n}, 1}, 1, result, "w:1", ""});
+  std::string body;
+  Encode(group, &body);
+  const Result<EventGroup> read = DecodeGroup(body, "");
+  REQUIRE_MESSAGE(read.ok(), (read.ok() ? "" : read.error().message));
+  CHECK(read->events.size() == 12);
+}

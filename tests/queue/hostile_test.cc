@@ -89,6 +89,9 @@ std::string ResultItem(uint32_t number,
 }
 std::string Map(const Value::Map& map) { return EncodeCanonical(Value(map)); }
 const std::string kOkResult = EncodeCanonical(ToValue(JobResult()));
+std::string NestedResult(int depth) {
+  return std::string(static_cast<size_t>(depth), '\x91') + "\xc0";
+}
 
 struct Case {
   const char* name;
@@ -193,6 +196,15 @@ const std::vector<Case>& Cases() {
        {Head(MessageType::kCredit, 1), EncodeCredit(260)},
        "grants credit up to 260; with 2 slots and 1 jobs sent it can take at most 259"},
       {"credit that is none", {Head(MessageType::kCredit, 1), "\x80"}, "without a limit"},
+      {"blob with other bytes than it says",
+       {Head(MessageType::kResult, 1), ResultItem(2, {{RefOf("good"), "evil"}}), kOkResult, "evil"},
+       "does not have that SHA-256"},
+      {"result nested too deep",
+       {Head(MessageType::kResult, 1), ResultItem(2), NestedResult(13)},
+       "nested deeper than 12"},
+      {"result that is too large",
+       {Head(MessageType::kResult, 1), ResultItem(2), std::string((1 << 20) + 1, '\xc0')},
+       "belongs into a blob"},
       {"a blob of no name",
        {Head(MessageType::kBlobGet), Map({{"sha256", "../etc"}})},
        "no SHA-256"},

@@ -240,10 +240,13 @@ Status EngineCalls::SignalRun(SessionId session, const ClientCall& call) {
   const RunCore& core = *(*run)->core;
   if (core.phase() == Phase::kEnded)
     return Error{Code::kNotFound, "run " + core.run() + " has ended; nothing was done"};
-  const Value& data = call.arguments["data"];
+  // Of what a client sends only that goes into the log which the signal means.
+  Value data;
   if (*kind == Signal::Kind::kBudget) {
+    data = call.arguments["data"];
     if (Status s = CheckLimits(data); !s.ok()) return s;
   } else if (*kind == Signal::Kind::kRetryDead || *kind == Signal::Kind::kDropDead) {
+    data.Set("job", call.arguments["data"]["job"].AsString());
     if (Status s = CheckDeadLetter(core, data["job"].AsString()); !s.ok()) return s;
   }
   (*run)->hosted->Post(

@@ -98,9 +98,10 @@ Status EngineService::Listen() {
     return run == nullptr ? std::nullopt : run->log->Trimmed(from, to);
   };
   host_->on_joined = [this](const Hello& hello) { Joined(hello); };
-  host_->on_left = [this](const Hello& hello, uint64_t finished, const std::string& why) {
-    Left(hello, finished, why);
+  host_->on_left = [this](const Hello& hello, uint64_t finished, const SessionLost& lost) {
+    Left(hello, finished, lost);
   };
+  host_->on_refused = [this](const std::string& why) { Say(why); };
   return {};
 }
 
@@ -199,8 +200,11 @@ void EngineService::Joined(const Hello& hello) {
   }
 }
 
-void EngineService::Left(const Hello& hello, uint64_t finished, const std::string& why) {
-  if (hello.role != Role::kWorker) return;
+void EngineService::Left(const Hello& hello, uint64_t finished, const SessionLost& lost) {
+  if (hello.role != Role::kWorker) {
+    if (lost.refused) Say("refused " + lost.reason);
+    return;
+  }
   fleet_->Seen(hello, finished);
   // A worker that has come back has a session of its own again.
   const auto same = [&](const auto& entry) { return entry.second.worker == hello.worker; };
@@ -210,8 +214,8 @@ void EngineService::Left(const Hello& hello, uint64_t finished, const std::strin
   const bool at_work = std::any_of(runs_.begin(), runs_.end(), [](const auto& entry) {
     return entry.second->hosted != nullptr && entry.second->core->phase() != Phase::kEnded;
   });
-  if (!why.empty() && !leaving_ && at_work)
-    Say("lost worker " + hello.worker + " (" + hello.program + "): " + why);
+  if (lost.refused || (!lost.reason.empty() && !leaving_ && at_work))
+    Say("lost worker " + hello.worker + " (" + hello.program + "): " + lost.reason);
 }
 
 // From now on an engine that is started on this run waits for workers that may come back.

@@ -109,7 +109,7 @@ class EngineService {
 
  private:
   void Joined(const Hello& hello);
-  void Left(const Hello& hello, uint64_t finished, const std::string& why);
+  void Left(const Hello& hello, uint64_t finished, const SessionLost& lost);
   void NoteOutsideWorker(ServedRun& run);
   void Tick(int64_t now_ms);
   void Wait(int64_t most_wait_ms);

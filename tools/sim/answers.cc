@@ -1,6 +1,7 @@
 #include "tools/sim/answers.h"
 
 #include "engine/core/digest.h"
+#include "queue/blob_id.h"
 
 namespace kev::sim {
 namespace {
@@ -16,8 +17,8 @@ void Propose(const Job& job, CounterRandom& random, JobResult* r) {
   for (uint32_t i = 0; i < count; ++i) {
     Proposal p;
     const bool twin = random.Below(10) == 0;
-    p.source = SimRef(twin ? job.run + " twin " + std::to_string(random.Below(4))
-                           : job.run + job.label + std::to_string(i));
+    p.source = RefOf(twin ? job.run + " twin " + std::to_string(random.Below(4))
+                          : job.run + job.label + std::to_string(i));
     p.source_name = "kernel.c";
     p.parameters.Set("tile", static_cast<int64_t>(random.Below(8)));
     if (job.request) p.parents = job.request->parents;
@@ -43,10 +44,6 @@ void Measure(const Job& job, CounterRandom& random, JobResult* r) {
 }
 
 }  // namespace
-
-BlobRef SimRef(std::string_view text) {
-  return {DigestOf(text, 1).Hex() + DigestOf(text, 2).Hex(), text.size()};
-}
 
 Fate FateOf(const Job& job, const Fates& fates, CounterRandom& random) {
   const bool prepared = job.key.subject.kind == SubjectKind::kPrepared;
@@ -79,7 +76,7 @@ Answer AnswerTo(const Job& job, Fate fate, CounterRandom& random) {
   r.usage.device_ms = static_cast<double>(random.Below(64)) / 8;
   if (random.Below(6) == 0) {
     std::string text = "output of " + job.run + " " + job.label;
-    const BlobRef ref = SimRef(text);
+    const BlobRef ref = RefOf(text);
     r.blobs["stdout"] = ref;
     answer.blobs.emplace_back(ref, std::move(text));
   }
@@ -108,7 +105,7 @@ Answer AnswerTo(const Job& job, Fate fate, CounterRandom& random) {
                                    ? std::string("the same code")
                                    : "code " + job.candidate->source.sha256 + std::to_string(i);
       r.artefacts.push_back(
-          {"candidate", job.candidate->name, "shared_library", SimRef(code), Value()});
+          {"candidate", job.candidate->name, "shared_library", RefOf(code), Value()});
     }
     r.facts.Set("size", static_cast<int64_t>(random.Below(100)));
   } else if (job.stage.starts_with("profile")) {

@@ -39,7 +39,6 @@ struct Answer {
 Answer AnswerTo(const Job& job, Fate fate, CounterRandom& random);
 
 // A reference that is the same for the same text.
-BlobRef SimRef(std::string_view text);
 
 }  // namespace kev::sim
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "queue/blob_id.h"
 #include "tools/sim/answers.h"
 
 namespace kev::sim {
@@ -101,8 +102,8 @@ class Drawing {
     p.steps.back().stateful = Chance(2);
     p.in_flight = Chance(6) ? 0 : Between(1, 8);
     if (Chance(2)) {
-      p.prepared.push_back({"reference", true, SimRef("reference"), "reference.c", Value()});
-      if (Chance(2)) p.prepared.push_back({"plain", false, SimRef("plain"), "plain.c", Value()});
+      p.prepared.push_back({"reference", true, RefOf("reference"), "reference.c", Value()});
+      if (Chance(2)) p.prepared.push_back({"plain", false, RefOf("plain"), "plain.c", Value()});
     }
     p.one_binary_once = Chance(3);
   }
@@ -188,8 +189,8 @@ class Drawing {
       CandidatesGiven given;
       for (uint32_t i = Between(1, 12); i > 0; --i) {
         Proposal proposal;
-        proposal.source = SimRef(script_.name + " given " + std::to_string(batch) + " " +
-                                 std::to_string(Chance(12) ? 0 : i));
+        proposal.source = RefOf(script_.name + " given " + std::to_string(batch) + " " +
+                                std::to_string(Chance(12) ? 0 : i));
         proposal.source_name = "kernel.c";
         given.proposals.push_back(std::move(proposal));
       }
