@@ -15,7 +15,28 @@ const Value::List kNoList;
 const Value::Map kNoMap;
 const Value kNull;
 
-// Whether none of these eight characters needs an escape in JSON.
+// Bytes of the UTF-8 character that begins here; 0 when none does.
+size_t Utf8Length(std::string_view s) {
+  const auto at = [&](size_t i) { return static_cast<unsigned char>(s[i]); };
+  const unsigned char first = at(0);
+  const size_t length = first < 0x80   ? 1
+                        : first < 0xc2 ? 0
+                        : first < 0xe0 ? 2
+                        : first < 0xf0 ? 3
+                        : first < 0xf5 ? 4
+                                       : 0;
+  if (length == 0 || s.size() < length) return 0;
+  for (size_t i = 1; i < length; ++i) {
+    if ((at(i) & 0xc0) != 0x80) return 0;
+  }
+  // Overlong forms, surrogates, and what is above U+10FFFF.
+  if ((first == 0xe0 && at(1) < 0xa0) || (first == 0xed && at(1) >= 0xa0) ||
+      (first == 0xf0 && at(1) < 0x90) || (first == 0xf4 && at(1) >= 0x90))
+    return 0;
+  return length;
+}
+
+// Whether none of these eight characters needs an escape in JSON, nor a look at its UTF-8.
 bool Plain(const char* eight) {
   constexpr uint64_t kOnes = 0x0101010101010101, kHigh = 0x8080808080808080;
   uint64_t word = 0;
@@ -23,7 +44,8 @@ bool Plain(const char* eight) {
   // The high bit of a byte is set where it is zero (or, harmlessly, after one that is).
   const auto zeros = [](uint64_t w) { return (w - kOnes) & ~w & kHigh; };
   const uint64_t control = (word - kOnes * 0x20) & ~word & kHigh;
-  return (control | zeros(word ^ (kOnes * '"')) | zeros(word ^ (kOnes * '\\'))) == 0;
+  return ((word & kHigh) | control | zeros(word ^ (kOnes * '"')) | zeros(word ^ (kOnes * '\\'))) ==
+         0;
 }
 
 // Runs of plain characters are appended at once: records are mostly made of them.
@@ -35,7 +57,12 @@ void PutJsonString(std::string_view s, std::string* out) {
     while (i + 8 <= s.size() && Plain(s.data() + i)) i += 8;
     if (i == s.size()) break;
     const auto u = static_cast<unsigned char>(s[i]);
-    if (u >= 0x20 && u != '"' && u != '\\') continue;
+    const size_t length = Utf8Length(s.substr(i));
+    if (length > 1) {
+      i += length - 1;
+      continue;
+    }
+    if (length == 1 && u >= 0x20 && u != '"' && u != '\\') continue;
     out->append(s, plain_from, i - plain_from);
     plain_from = i + 1;
     switch (u) {
@@ -54,6 +81,10 @@ void PutJsonString(std::string_view s, std::string* out) {
         *out += "\\r";
         break;
       default:
+        if (u >= 0x80) {  // no character at all: JSON is UTF-8
+          *out += "\\ufffd";
+          break;
+        }
         *out += "\\u00";
         out->push_back(kHex[u >> 4]);
         out->push_back(kHex[u & 15]);

@@ -61,7 +61,7 @@ TEST_CASE("one key gives one run, however often it is submitted; for other work 
   const CommandResult other =
       sandbox.Run({"kevolve", "run", Fixture("tiny.yaml"), "--candidates", "9", "--engine",
                    "default", "--detach", "--key", "nightly"});
-  CHECK(other.exit_code != kExitDone);
+  CHECK(other.exit_code == kExitBadInput);
   Contains(other.err, {"nightly", "another submission", first.c_str()});
   CHECK(sandbox.RunIds().size() == 1);
 }
@@ -354,6 +354,25 @@ TEST_CASE("a run in an external store survives that store's death, and leaves no
     CHECK(again.exit_code == kExitStoreLost);
     Contains(again.err, {"it is empty"});
   }
+}
+
+TEST_CASE("a server whose files have vanished is not started again on nothing") {
+  Sandbox sandbox;
+  RunningCommand* command =
+      sandbox.Start({"kevolve", "run", Fixture("tiny.yaml"), "--candidates", "6", "--json"});
+  const std::string run = RunIdOf(command);
+  REQUIRE(WaitForEvent(command, "candidate"));
+  const std::string files = sandbox.Path("runs/" + run + "/redis/appendonlydir");
+  fs::rename(files, files + ".away");
+  for (const pid_t server : ProcessesNamed(sandbox, "redis-server")) kill(server, SIGKILL);
+  const CommandResult result = command->Wait(kServiceLimit);
+  CHECK(result.exit_code == kExitStoreLost);
+  Contains(result.err, {"appendonlydir", "are gone", "Nothing was started", "Put them back"});
+  CHECK_FALSE(fs::exists(files));
+  fs::rename(files + ".away", files);
+  const CommandResult resumed = sandbox.Run({"kevolve", "resume", run, "--json"}, kServiceLimit);
+  CHECK_MESSAGE(resumed.exit_code == kExitDone, resumed.err);
+  CHECK(DoneLine(resumed)["candidates"] == 6);
 }
 
 TEST_CASE("an external store that is less durable than was asked for is refused") {

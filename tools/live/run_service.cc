@@ -131,7 +131,7 @@ void RunService::Submit(SessionId session, ClientCall& call) {
   const std::string digest = DigestOf(arguments["plan"], weight);
   if (const auto known = submissions_.find(key); known != submissions_.end()) {
     if (known->second.digest != digest) {
-      return answer(Error{Code::kConflict,
+      return answer(Error{Code::kInvalid,
                           "key '" + key + "' was used for another submission (run " +
                               known->second.run + "): take another key, or leave --key away"});
     }

@@ -82,19 +82,23 @@ Status StoreKeeper::StartOwn() {
                      "a folder on a local disk, keep the store elsewhere with --store URL, or "
                      "accept that with --force-network-fs"};
   }
-  std::error_code error;
-  const std::string known = NameIn(folder.StoreName());
-  if (!known.empty() && !fs::exists(folder.Redis() + "/appendonlydir", error)) {
-    return Error{Code::kConflict,
-                 folder.StoreName() + " says that data was kept in " + folder.Redis() +
-                     ", and its append-only files (appendonlydir) are gone. Nothing was started. "
-                     "Put them back; if they are lost for good, remove the run with `" +
-                     CommandName() + " rm`"};
-  }
+  if (Status s = CheckFiles(); !s.ok()) return s;
   auto server = EmbeddedRedis::Start(ServerOptions());
   if (!server) return server.error();
   server_ = std::move(*server);
   return {};
+}
+
+Status StoreKeeper::CheckFiles() const {
+  const EngineFolder& folder = options_.folder;
+  std::error_code error;
+  if (NameIn(folder.StoreName()).empty() || fs::exists(folder.Redis() + "/appendonlydir", error))
+    return {};
+  return Error{Code::kConflict,
+               folder.StoreName() + " says that data was kept in " + folder.Redis() +
+                   ", and its append-only files (appendonlydir) are gone. Nothing was started. "
+                   "Put them back; if they are lost for good, remove the run with `" +
+                   CommandName() + " rm`"};
 }
 
 Status StoreKeeper::ConnectFirst() {
@@ -242,6 +246,8 @@ Status StoreKeeper::Try(Host& host, int64_t now_ms) {
     return {};
   }
   if (ended) {
+    if (Status s = CheckFiles(); !s.ok()) return s;
+    note_("redis-server is started again; " + server_->LastWords().message);
     auto server = EmbeddedRedis::Launch(ServerOptions());
     if (!server) {
       WaitLonger(now_ms, server.error().message);

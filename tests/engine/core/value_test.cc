@@ -125,10 +125,21 @@ TEST_CASE("JSON escapes what it must wherever in a text it stands") {
       CAPTURE(c);
       CAPTURE(at);
       const std::string json = ToJson(Value(text));
-      if (c < 0x80) CHECK(nlohmann::json::parse(json).get<std::string>() == text);
-      const bool escaped = c < 0x20 || c == '"' || c == '\\';
+      const std::string read = nlohmann::json::parse(json).get<std::string>();
+      if (c < 0x80) CHECK(read == text);
+      const bool escaped = c < 0x20 || c == '"' || c == '\\' || c >= 0x80;
       CHECK((json == '"' + text + '"') != escaped);
     }
+  }
+}
+
+TEST_CASE("JSON keeps UTF-8 and replaces what is none") {
+  for (const char* good : {"\xc3\xa4", "\xe2\x82\xac", "\xf0\x9f\x98\x80", "1234567\xc3\xa4"})
+    CHECK(ToJson(Value(good)) == '"' + std::string(good) + '"');
+  // Cut short, overlong, a surrogate, above the last one, no beginning.
+  for (const char* bad : {"\xc3", "\xc0\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xbf\xff"}) {
+    const std::string json = ToJson(Value(std::string("x") + bad + "y"));
+    CHECK(nlohmann::json::parse(json).get<std::string>().find("\xef\xbf\xbd") == 1);
   }
 }
 
