@@ -261,6 +261,30 @@ TEST_CASE("strangers are refused, and reported without a session and not without
   CHECK(house.StillWorks());
 }
 
+// A worker that lied about each result got the same job again at once, hundreds of times.
+TEST_CASE(
+    "a worker that breaks the protocol three times within a minute stays out for the rest of it") {
+  House house;
+  for (int times = 1; times <= 3; ++times) {
+    CAPTURE(times);
+    if (times > 1) house.Join("bad", Role::kWorker);
+    CHECK(house.engine.sessions() == 2);
+    house.Read("bad", {Head(MessageType::kPing), "\xc1"});
+    const std::vector<Inbound> lost = house.engine.Take(10);
+    REQUIRE(!lost.empty());
+    CHECK(std::get<SessionLost>(lost.back().message).refused);
+    CHECK(house.engine.sessions() == 1);
+  }
+  house.sent.clear();
+  house.Join("bad", Role::kWorker);
+  CHECK(house.engine.sessions() == 1);
+  CHECK(house.RejectTo("bad")->text.find("has broken the protocol 3 times") != std::string::npos);
+  CHECK(house.StillWorks());
+  house.now_us += 60'000'001;
+  house.Join("bad", Role::kWorker);
+  CHECK(house.engine.sessions() == 2);
+}
+
 TEST_CASE("where keys are asked for, a peer that has shown none gets no session") {
   House house;
   house.keyless = false;
