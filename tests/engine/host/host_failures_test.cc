@@ -9,14 +9,6 @@
 namespace kev::testing {
 namespace {
 
-const std::vector<std::string> kAll = {"select", "propose/tune", "compile", "verify", "profile"};
-
-Plan OneAtATime() {
-  auto b = LinearPlan();
-  b.plan().in_flight = 1;
-  return b.plan();
-}
-
 TEST_CASE("when the store refuses a commit nothing is acknowledged or given out any more") {
   for (const Code code : {Code::kConflict, Code::kUnavailable, Code::kDiskFull}) {
     HostRig rig(OneAtATime());

@@ -10,14 +10,6 @@
 namespace kev::testing {
 namespace {
 
-const std::vector<std::string> kAll = {"select", "propose/tune", "compile", "verify", "profile"};
-
-Plan OneAtATime() {
-  auto b = LinearPlan();
-  b.plan().in_flight = 1;
-  return b.plan();
-}
-
 Hello WorkerWith(const std::vector<InFlight>& in_flight, const std::string& name = "host:1") {
   Hello hello;
   hello.worker = name;

@@ -8,14 +8,6 @@
 namespace kev::testing {
 namespace {
 
-const std::vector<std::string> kAll = {"select", "propose/tune", "compile", "verify", "profile"};
-
-Plan OneAtATime() {
-  auto b = LinearPlan();
-  b.plan().in_flight = 1;
-  return b.plan();
-}
-
 TEST_CASE("a run goes from submission to its end over one worker") {
   auto b = LinearPlan();
   b.Reference().Baseline("plain");

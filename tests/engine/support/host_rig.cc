@@ -8,6 +8,12 @@
 
 namespace kev::testing {
 
+Plan OneAtATime() {
+  auto b = LinearPlan();
+  b.plan().in_flight = 1;
+  return b.plan();
+}
+
 HostRig::HostRig(Plan plan, Value secret) : plan_(std::move(plan)), secret_(std::move(secret)) {
   core = std::make_unique<RunCore>("run");
   Begin(1, 0);

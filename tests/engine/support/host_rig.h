@@ -18,6 +18,13 @@
 
 namespace kev::testing {
 
+// The stages of LinearPlan.
+inline const std::vector<std::string> kAll = {"select", "propose/tune", "compile", "verify",
+                                              "profile"};
+
+// LinearPlan with one candidate in flight.
+Plan OneAtATime();
+
 class HostRig {
  public:
   // Submits the plan; nothing is committed before the first Turn.
