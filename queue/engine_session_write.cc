@@ -57,7 +57,7 @@ void EngineSession::FlushJobs() {
     const Assign& job = waiting_[taken++];
     ++jobs_sent_;
     given_.Add(Fingerprint(job.run, job.key, job.attempt));
-    batch_.Add(job.run, job.key, job.attempt);
+    batch_.AddNumber(job.run, job.key, job.attempt, job.job_digest);
     payloads_.push_back(job.payload);
     bytes += job.payload.size();
     if (batch_.size() == kWireBatchItems || bytes > kWireBatchBytes) {

@@ -70,12 +70,14 @@ Result<InFlight> AttemptFrom(const Value& value) {
   return id;
 }
 Value ToValue(const InFlight& id) {
-  return Value::List{id.run,
-                     static_cast<int64_t>(id.key.subject.kind),
-                     id.key.subject.number,
-                     static_cast<int64_t>(id.key.step),
-                     static_cast<int64_t>(id.key.index),
-                     id.attempt};
+  Value::List list{id.run,
+                   static_cast<int64_t>(id.key.subject.kind),
+                   id.key.subject.number,
+                   static_cast<int64_t>(id.key.step),
+                   static_cast<int64_t>(id.key.index),
+                   id.attempt};
+  if (id.job_digest != 0) list.push_back(static_cast<int64_t>(id.job_digest));
+  return list;
 }
 Value ToValue(const std::vector<InFlight>& ids) {
   Value::List list;
@@ -89,6 +91,11 @@ Result<std::vector<InFlight>> AttemptsFrom(const Value& value) {
   for (const Value& v : value.AsList()) {
     Result<InFlight> id = AttemptFrom(v);
     if (!id) return id.error();
+    if (v.AsList().size() > 6) {
+      const Value& digest = v.AsList()[6];
+      if (!digest.IsInt() || digest.AsInt() < 0) return Malformed("a job's digest is out of range");
+      id->job_digest = static_cast<uint64_t>(digest.AsInt());
+    }
     ids.push_back(std::move(*id));
   }
   return ids;

@@ -70,7 +70,8 @@ std::string EncodeHeader(const WireHeader& header);
 // kConflict: another major version. kCorrupt: not this protocol.
 Result<WireHeader> DecodeHeader(std::string_view frame);
 
-// An attempt as the list [run, kind, number, step, index, attempt].
+// An attempt as the list [run, kind, number, step, index, attempt]; in HELLO and WELCOME with the
+// job's digest behind it where that is known.
 Value ToValue(const InFlight& id);
 Value ToValue(const std::vector<InFlight>& ids);
 Result<InFlight> AttemptFrom(const Value& value);
@@ -83,7 +84,7 @@ std::string Name(const InFlight& id);
 class BatchBody {
  public:
   void Add(const std::string& run, const JobKey& key, uint32_t attempt);
-  // ACK: 0 committed, 1 stale. CANCEL: the grace in ms.
+  // JOBS: the job's digest. ACK: 0 committed, 1 stale. CANCEL: the grace in ms.
   void AddNumber(const std::string& run, const JobKey& key, uint32_t attempt, uint64_t number);
   void AddProgress(const Progress& progress);
   void AddBlobs(const std::string& run, const JobKey& key, uint32_t attempt,
@@ -100,7 +101,7 @@ class BatchBody {
 
 struct BatchItem {
   InFlight id;
-  uint64_t number = 0;         // ACK, CANCEL
+  uint64_t number = 0;         // JOBS, ACK, CANCEL
   std::vector<BlobRef> blobs;  // RESULT
   double fraction = -1;        // PROGRESS; < 0: not known
   std::string note;            // PROGRESS

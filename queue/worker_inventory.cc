@@ -38,7 +38,10 @@ WorkerInventory::Times WorkerInventory::Finish(std::shared_ptr<const FinishedAtt
                                                int64_t now_us) {
   --running_;
   const auto it = entries_.find(done->id);
-  if (it == entries_.end() || it->second.state != State::kRunning) return {};
+  // Another job of the same name: this one was dropped while it ran.
+  if (it == entries_.end() || it->second.state != State::kRunning ||
+      it->first.job_digest != done->id.job_digest)
+    return {};
   Entry& entry = it->second;
   Times times;
   times.job_us = static_cast<double>(now_us - entry.since_us);

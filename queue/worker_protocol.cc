@@ -98,6 +98,7 @@ void WorkerProtocol::TakeJobs(PeerMessage& message, const Frames& frames) {
   received_ += message.batch.size();
   for (size_t i = 0; i < message.batch.size(); ++i) {
     InFlight& id = message.batch[i].id;
+    id.job_digest = message.batch[i].number;
     if (draining_)
       inventory_.returned.push_back(std::move(id));
     else

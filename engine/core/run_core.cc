@@ -112,6 +112,11 @@ uint32_t RunCore::OpenAttempt(const JobKey& key) const {
              : 0;
 }
 
+uint64_t RunCore::JobDigest(const JobKey& key) const {
+  const StepOutcome* outcome = OutcomeOf(key);
+  return outcome == nullptr ? 0 : outcome->job_digest;
+}
+
 // Whether it is work that the engine gives out, and no step that stands for something else: the
 // propose step that a candidate came from, or a nested search.
 bool RunCore::IsWork(const JobKey& key) const {
@@ -362,7 +367,11 @@ void RunCore::Start(const JobKey& key, StepOutcome& outcome, int64_t not_before_
   start.attempt = outcome.attempt;
   start.not_before_ms = not_before_ms;
   start.solitary = outcome.solitary;
-  if (options_.payloads) start.payload = PayloadOf(key, outcome);
+  if (options_.payloads) {
+    start.payload = PayloadOf(key, outcome);
+    start.digest = std::max<uint64_t>(1, DigestOf(start.payload).lo >> 1);
+  }
+  outcome.job_digest = start.digest;
   commands_.push_back(std::move(start));
 }
 

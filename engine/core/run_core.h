@@ -39,6 +39,7 @@ struct StartAttempt {
   int64_t not_before_ms = 0;  // run time
   bool solitary = false;      // must be the only job on its worker
   std::string payload;        // canonical bytes of the Job; empty without payloads
+  uint64_t digest = 0;        // of the payload, below 2^63 and above 0; 0 without payloads
 };
 struct CancelAttempt {
   JobKey key;
@@ -59,11 +60,12 @@ struct StepOutcome {
   bool solitary = false;
   bool cached = false;
   Verdict verdict = Verdict::kOk;
-  uint32_t attempt = 0;   // current or last one
-  uint32_t failures = 0;  // infrastructure failures so far
-  uint32_t deaths = 0;    // workers that died with it
-  uint32_t reported = 0;  // attempt whose verdict was taken; 0: none
-  uint64_t seq = 0;       // of the event that ended it
+  uint32_t attempt = 0;     // current or last one
+  uint32_t failures = 0;    // infrastructure failures so far
+  uint32_t deaths = 0;      // workers that died with it
+  uint32_t reported = 0;    // attempt whose verdict was taken; 0: none
+  uint64_t job_digest = 0;  // of the current or last attempt: StartAttempt::digest
+  uint64_t seq = 0;         // of the event that ended it
   std::string message;
   Value facts;
   Usage usage;
@@ -182,6 +184,9 @@ class RunCore {
   size_t open_attempts() const { return open_count_; }
   // Number of the job's open attempt; 0 when it has none.
   uint32_t OpenAttempt(const JobKey& key) const;
+  // Of the job's last attempt: what it was asked to do. A log that lost its tail may go on with
+  // another job under the same number.
+  uint64_t JobDigest(const JobKey& key) const;
   // Whether the job's attempts must be alone on their worker.
   bool Solitary(const JobKey& key) const;
   // Whether this attempt's result is in the log.

@@ -13,7 +13,7 @@
 namespace kev {
 namespace {
 
-constexpr int64_t kForm = 1;  // raise when the form changes and kDecisionVersion does not
+constexpr int64_t kForm = 2;  // raise when the form changes and kDecisionVersion does not
 
 Error Damaged(const std::string& what) {
   return Error{Code::kCorrupt,
@@ -76,7 +76,7 @@ void Transfer(A& a, StepOutcome& o) {
   Transfer(a, begun);
   if (!begun) return;
   TransferAll(a, o.solitary, o.cached, o.verdict, o.attempt, o.failures, o.deaths, o.reported,
-              o.seq, o.message, o.facts, o.usage, o.blobs, o.worker, o.evidence);
+              o.job_digest, o.seq, o.message, o.facts, o.usage, o.blobs, o.worker, o.evidence);
 }
 template <class A>
 void Transfer(A& a, Candidate& c) {

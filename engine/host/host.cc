@@ -204,8 +204,7 @@ void Host::On(SessionId session, Hello& hello) {
     HostedRun* run = Find(item.run);
     if (run == nullptr) continue;
     welcome.epoch = run->options().epoch;
-    if (Adopt(*run, session, hello, {run->number(), item.key, item.attempt}))
-      welcome.keep.push_back(item);
+    if (Adopt(*run, session, hello, item)) welcome.keep.push_back(item);
   }
   if (welcome.epoch == 0 && !runs_.empty()) welcome.epoch = runs_.begin()->second->options().epoch;
   if (on_joined) on_joined(hello);
@@ -214,12 +213,15 @@ void Host::On(SessionId session, Hello& hello) {
 }
 
 // A worker came back with this attempt. It keeps it if it is still current: after a restart, when
-// nobody knows where it is; or when its own older session has it.
-bool Host::Adopt(HostedRun& run, SessionId session, const Hello& hello, const AttemptId& id) {
+// nobody knows where it is; or when its own older session has it. Another job under the same number
+// is of a history that the store has lost: what comes of it says nothing of this one.
+bool Host::Adopt(HostedRun& run, SessionId session, const Hello& hello, const InFlight& item) {
+  const AttemptId id{run.number(), item.key, item.attempt};
   const std::pair<JobKey, uint32_t> attempt{id.key, id.attempt};
   // Only its ACK was lost, or is on its way.
   if (run.core().HasReported(id.key, id.attempt) || run.reported_.contains(attempt)) return true;
   if (run.core().OpenAttempt(id.key) != id.attempt) return false;
+  if (item.job_digest != 0 && item.job_digest != run.core().JobDigest(id.key)) return false;
   const int64_t now = clock_->NowMs();
   if (const std::optional<WorkerId> before = placer_.WorkerOf(id)) {
     const auto older = sessions_.find(*before);
@@ -525,7 +527,8 @@ void Host::Offer(HostedRun& run, StartAttempt& start) {
   if (!run.options().secret.IsNull() &&
       run.core().plan().steps[start.key.step].kind == StageKind::kVerify)
     AppendToMap("secret", run.options().secret, &start.payload);
-  if (placer_.Ready(ready, clock_->NowMs())) payloads_[ready.id] = std::move(start.payload);
+  if (placer_.Ready(ready, clock_->NowMs()))
+    payloads_[ready.id] = {std::move(start.payload), start.digest};
 }
 
 bool Host::PlaceAndSend() {
@@ -540,8 +543,9 @@ bool Host::PlaceAndSend() {
       placer_.Finished(placement.id, -1);
       continue;
     }
-    transport_->Send(placement.worker, Assign{run->second->options().run, placement.id.key,
-                                              placement.id.attempt, payload->second});
+    transport_->Send(placement.worker,
+                     Assign{run->second->options().run, placement.id.key, placement.id.attempt,
+                            payload->second.bytes, payload->second.digest});
   }
   for (const Placer::Placement& back : placer_.TakeRetractions(now)) {
     const auto run = runs_.find(back.id.run);

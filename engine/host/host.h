@@ -121,7 +121,7 @@ class Host {
   bool PlaceAndSend();
   void Expire();
   void EndGrace(HostedRun& run);
-  bool Adopt(HostedRun& run, SessionId session, const Hello& hello, const AttemptId& id);
+  bool Adopt(HostedRun& run, SessionId session, const Hello& hello, const InFlight& item);
 
   Transport* transport_;
   Store* store_;
@@ -134,7 +134,11 @@ class Host {
   std::map<uint64_t, Reader> readers_;
   std::map<SessionId, Hello> sessions_;
   // Of attempts that are ready or out; never iterated.
-  std::unordered_map<AttemptId, std::string, AttemptHash> payloads_;
+  struct Payload {
+    std::string bytes;
+    uint64_t digest;  // of the job as it is in the log: the secret is not in it
+  };
+  std::unordered_map<AttemptId, Payload, AttemptHash> payloads_;
   std::optional<Error> store_lost_;
   size_t reconciling_ = 0;  // runs that wait to hear where their log ends
   bool holding_ = false;

@@ -34,6 +34,9 @@ struct InFlight {
   std::string run;
   JobKey key;
   uint32_t attempt = 0;
+  // Of the job that came with it (Assign); 0: not said. The name of an attempt does not tell it
+  // from one of the same number in a history that the store has lost.
+  uint64_t job_digest = 0;
 };
 
 // Worker -> engine.
@@ -122,6 +125,7 @@ struct Assign {
   JobKey key;
   uint32_t attempt = 0;
   std::string payload;  // canonical bytes of the Job
+  uint64_t job_digest = 0;
 };
 struct Acknowledge {
   std::string run;

@@ -189,6 +189,8 @@ EACH_TRANSPORT("on a new connection a worker brings what it holds, and keeps wha
   auto hello = engine.template Await<Hello>();
   REQUIRE(hello.has_value());
   REQUIRE(hello->second.in_flight.size() == 3);
+  for (const kev::InFlight& held : hello->second.in_flight)
+    CHECK(held.job_digest == 1000 + held.key.subject.number);  // as it came with the job
   engine.Send(hello->first, Welcome{1, {done->id, running->id}});
   const auto again = engine.template Await<ResultMessage>();
   REQUIRE(again.has_value());

@@ -101,7 +101,7 @@ TEST_CASE("HELLO and WELCOME carry the inventory; unknown keys are ignored") {
   hello.program = "compile";
   hello.stages = {"compile", "compile/x"};
   hello.slots = 3;
-  hello.in_flight = {{"R", Key(1, 2), 4}};
+  hello.in_flight = {{"R", Key(1, 2), 4}, {"R", Key(2, 2), 1, INT64_MAX}};
   Value body = *Decode(EncodeHello(hello, "abc"));
   body.Set("from_the_future", 1);
   std::string instance;
@@ -110,13 +110,15 @@ TEST_CASE("HELLO and WELCOME carry the inventory; unknown keys are ignored") {
   CHECK(instance == "abc");
   CHECK(back->stages == hello.stages);
   CHECK(back->slots == 3);
-  REQUIRE(back->in_flight.size() == 1);
+  REQUIRE(back->in_flight.size() == 2);
   CHECK(back->in_flight[0].attempt == 4);
+  CHECK(back->in_flight[0].job_digest == 0);  // a peer of version 1.0 does not say it
+  CHECK(back->in_flight[1].job_digest == INT64_MAX);
   const Result<WelcomeBody> welcome = WelcomeFrom(
       *Decode(EncodeWelcome({{9, hello.in_flight}, std::chrono::milliseconds(250), 3})));
   REQUIRE(welcome.ok());
   CHECK(welcome->welcome.epoch == 9);
-  CHECK(welcome->welcome.keep.size() == 1);
+  CHECK(welcome->welcome.keep.size() == 2);
   CHECK(welcome->heartbeat.count() == 250);
 }
 
@@ -124,6 +126,14 @@ TEST_CASE("golden bytes of the messages of version 1.1") {
   CHECK(Hex(EncodeCredit(300)) ==
         "81a56c696d6974"  // limit
         "cd012c");
+  BatchBody jobs;
+  jobs.AddNumber("R1", Key(1, 2), 3, 0x0102030405060708);
+  CHECK(Hex(jobs.Finish()) ==
+        "81a56974656d7391"    // items, one
+        "97a2523100010200"    // 7 elements: R1, candidate, 1, step 2, index 0
+        "03"                  // attempt
+        "cf0102030405060708"  // the job's digest
+  );
   BatchBody progress;
   progress.AddProgress({"R1", Key(1, 0), 1, 0.5, "ok"});
   progress.AddProgress({"R1", Key(2, 0), 1, -1, ""});
@@ -230,20 +240,22 @@ TEST_CASE("bodies with values out of range are refused") {
   hello.worker = "h:1";
   const Value good = *Decode(EncodeHello(hello, "i"));
   REQUIRE(HelloFrom(good, &instance).ok());
-  const std::vector<std::pair<const char*, Value>> wrong = {{"worker", ""},
-                                                            {"worker", std::string(2000, 'x')},
-                                                            {"worker", "two\nlines"},
-                                                            {"worker", 5},
-                                                            {"instance", ""},
-                                                            {"role", "king"},
-                                                            {"slots", 0},
-                                                            {"slots", 1 << 20},
-                                                            {"expires_in_ms", -1},
-                                                            {"stages", Value::List{Value(5)}},
-                                                            {"labels", Value::Map{{"a", 5}}},
-                                                            {"resources", Value::Map{{"a", "5"}}},
-                                                            {"resources", Value::Map{{"a", -5}}},
-                                                            {"items", Value::List{Value(5)}}};
+  const std::vector<std::pair<const char*, Value>> wrong = {
+      {"worker", ""},
+      {"worker", std::string(2000, 'x')},
+      {"worker", "two\nlines"},
+      {"worker", 5},
+      {"instance", ""},
+      {"role", "king"},
+      {"slots", 0},
+      {"slots", 1 << 20},
+      {"expires_in_ms", -1},
+      {"stages", Value::List{Value(5)}},
+      {"labels", Value::Map{{"a", 5}}},
+      {"resources", Value::Map{{"a", "5"}}},
+      {"resources", Value::Map{{"a", -5}}},
+      {"items", Value::List{Value(5)}},
+      {"items", Value::List{Value(Value::List{"R", 1, 1, 1, 1, 1, -1})}}};
   for (const auto& [key, value] : wrong) {
     CAPTURE(key);
     Value body = good;

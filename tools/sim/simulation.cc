@@ -177,8 +177,12 @@ void Simulation::Calm() {
   BuryZombie();
   const int64_t until = now_ms_ + kEndsInMs;
   int64_t next_resume = now_ms_;
-  while (!over() && !engine_->AllEnded()) {
-    if (now_ms_ > until) return story_.Violate(engine_->Complaint());
+  // An order on its way may open a run again.
+  while (!over() && (!engine_->AllEnded() || operator_.open() > 0)) {
+    if (now_ms_ > until) {
+      return story_.Violate(engine_->AllEnded() ? "an order was never answered"
+                                                : engine_->Complaint());
+    }
     Step(kCalmStepMs);
     if (now_ms_ < next_resume || operator_.open() > 0) continue;
     next_resume = now_ms_ + 2000;

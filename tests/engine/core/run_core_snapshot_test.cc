@@ -125,6 +125,8 @@ TEST_CASE("a core that lets go can go on from one that kept all") {
   }
 }
 
+constexpr char kForm = 2;  // of snapshots
+
 Code CodeOf(std::string_view bytes) {
   const auto core = RunCore::FromSnapshot(bytes, {});
   REQUIRE_FALSE(core.ok());
@@ -134,7 +136,7 @@ Code CodeOf(std::string_view bytes) {
 TEST_CASE("a snapshot of another version is a conflict, and says so") {
   const std::string bytes = Busy(3).core().Snapshot();
   // List head, form number, decision version.
-  REQUIRE(bytes[1] == 1);
+  REQUIRE(bytes[1] == kForm);
   REQUIRE(bytes[2] == static_cast<char>(kDecisionVersion));
   for (const size_t at : {1, 2}) {
     std::string other = bytes;
@@ -145,7 +147,7 @@ TEST_CASE("a snapshot of another version is a conflict, and says so") {
   other[2] = 77;
   CHECK(
       RunCore::FromSnapshot(other, {}).error().message ==
-      "the snapshot is of form 1 and decision version 77, this program reads form 1 and version " +
+      "the snapshot is of form 2 and decision version 77, this program reads form 2 and version " +
           std::to_string(kDecisionVersion) + ": fold the log from its beginning");
 }
 
@@ -180,7 +182,7 @@ std::string Signed(std::string_view body) {
   std::string bytes;
   PackedWriter out(&bytes);
   out.List(4);
-  out.Int(1);
+  out.Int(kForm);
   out.Int(kDecisionVersion);
   out.Bytes(sum);
   out.Bytes(body);

@@ -114,6 +114,27 @@ TEST_CASE("a worker that comes back within the grace keeps what it has, and its 
   CHECK(rig.core->requests()[0].outcome.attempt == 1);
 }
 
+TEST_CASE("a worker does not keep another job of the same name, from a history that was lost") {
+  // The power fails with durability `normal`: the log goes on from an earlier point, and asks for
+  // something else under a number that was given out before. Seed 103035 of the simulator.
+  HostRig rig(OneAtATime());
+  const Assign job = HeldOverARestart(rig);
+  REQUIRE(job.job_digest != 0);
+  const SessionId other =
+      rig.Connect(WorkerWith({{"run", job.key, 1, job.job_digest ^ 1}}, "host:2"));
+  CHECK(rig.transport->TakeSent<Welcome>(other).at(0).keep.empty());
+  rig.Report(other, job, GoodAnswer(ReadJob(job.payload)));
+  rig.Settle();
+  CHECK(rig.Acked(other).at(0).stale);
+  CHECK(rig.core->OpenAttempt(job.key) == 1);
+
+  const SessionId owner = rig.Connect(WorkerWith({{"run", job.key, 1, job.job_digest}}));
+  CHECK(rig.transport->TakeSent<Welcome>(owner).at(0).keep.size() == 1);
+  rig.Report(owner, job, GoodAnswer(ReadJob(job.payload)));
+  rig.Settle();
+  CHECK_FALSE(rig.Acked(owner).at(0).stale);
+}
+
 TEST_CASE("what nobody came back with is lost when the grace ends, not before") {
   HostRig rig(OneAtATime());
   const Assign job = HeldOverARestart(rig);

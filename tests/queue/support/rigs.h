@@ -153,7 +153,7 @@ inline kev::InFlight AttemptOf(uint32_t number, uint32_t attempt = 1) {
   return {"R", {{SubjectKind::kCandidate, number}, 1, 0}, attempt};
 }
 inline Assign AssignOf(uint32_t number, uint32_t attempt = 1) {
-  return {"R", AttemptOf(number).key, attempt, "job " + std::to_string(number)};
+  return {"R", AttemptOf(number).key, attempt, "job " + std::to_string(number), 1000 + number};
 }
 inline std::shared_ptr<const FinishedAttempt> FinishedOf(
     kev::InFlight id, std::vector<std::pair<BlobRef, std::string>> blobs = {}) {
