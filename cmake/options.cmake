@@ -12,6 +12,7 @@ if(KEVOLVE_WERROR)
 endif()
 if(KEVOLVE_SANITIZE)
   target_compile_options(kev_options INTERFACE -fsanitize=${KEVOLVE_SANITIZE} -fno-omit-frame-pointer)
+  target_compile_definitions(kev_options INTERFACE KEVOLVE_SANITIZED)
   target_link_options(kev_options INTERFACE -fsanitize=${KEVOLVE_SANITIZE})
 endif()
 # Fuzzing: libFuzzer with clang, the loop of tests/fuzz/fuzz_main.cc with g++.

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Builds and runs tests under sanitizers: only those that the sanitizer can say something about, and only they are built.
 #
-# usage: tools/sanitize.sh asan-ubsan [--build-only]    the tests of tests/engine and tests/queue, and the simulator
-#        tools/sanitize.sh tsan [--build-only]          tests/engine, and what runs over the in-memory transport
+# usage: tools/sanitize.sh asan-ubsan [--build-only]    the tests of tests/engine and tests/queue, the simulator, and the kept
+#                                                       corpus of the fuzzers with 10 s of changed inputs each
+#        tools/sanitize.sh tsan [--build-only]          what runs over the in-memory transport
 # libzmq is not instrumented: under TSan every use of it would be reported.
 set -euo pipefail
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
@@ -12,10 +13,14 @@ tests_of() { # FOLDER: names of its tests
   sed -n 's/^kev_test(\([a-z0-9_]*\).*/\1/p' "tests/$1/CMakeLists.txt"
 }
 case ${1-} in
-  asan-ubsan) mapfile -t names < <(tests_of engine && tests_of queue) ;;
-  tsan) mapfile -t names < <(tests_of engine && printf '%s\n' memory_network_test transport_contract_test) ;;
+  asan-ubsan)
+    mapfile -t names < <(tests_of engine && tests_of queue)
+    mapfile -t fuzzers < <(sed -n 's/^kev_fuzz(\([a-z_]*\) .*/\1/p' tests/fuzz/CMakeLists.txt)
+    names+=("${fuzzers[@]}")
+    ;;
+  tsan) names=(engine_host_test memory_network_test transport_contract_test) ;;
   *)
-    sed -n '2,6s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
+    sed -n '2,7s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
     exit 2
     ;;
 esac
@@ -33,9 +38,13 @@ if [[ $1 == tsan ]]; then
     [[ $name == transport_contract_test ]] && filter=('--test-case-exclude=*ZmqRig*')
     "$build/tests/$name" "${filter[@]}"
   done
-  "$build/bin/kevolve-sim" --seeds 1..20
+  "$build/bin/kevolve-sim" --seeds 1..10
 else
   pattern=$(printf '|%s' "${names[@]}")
   ctest --test-dir "$build" --output-on-failure --no-tests=error --timeout 600 -j2 -R "^(${pattern:1})\$"
-  "$build/bin/kevolve-sim" --seeds 1..50
+  "$build/bin/kevolve-sim" --seeds 1..20
+  mkdir -p "$build/found"
+  for fuzzer in "${fuzzers[@]}"; do
+    (cd "$build/found" && "$ROOT/$build/tests/$fuzzer" --seconds 10 "$ROOT/tests/fuzz/corpus/${fuzzer#fuzz_}")
+  done
 fi

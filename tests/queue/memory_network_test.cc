@@ -7,6 +7,7 @@
 #include <set>
 
 #include "tests/queue/support/rigs.h"
+#include "tests/support/seeds.h"
 
 using namespace kev;
 using Fate = MemoryNetwork::InFlight;
@@ -157,14 +158,14 @@ TEST_CASE("the same seed gives the same story, another one another") {
 
 TEST_CASE("whatever the network does, every job is done once it is kind again") {
   size_t lost = 0;
-  for (uint64_t seed = 1; seed <= 200; ++seed) {
+  for (uint64_t seed = 1; seed <= testing::Seeds(200); ++seed) {
     CAPTURE(seed);
     Story story(seed, 200, 3);
     CHECK(story.Run(120000, true));
     CHECK(story.only_wanted_results());
     lost += story.lost();
   }
-  CHECK(lost > 400);  // it was unkind
+  CHECK(lost > testing::Seeds(400));  // it was unkind
 }
 
 TEST_CASE("without faults no session is lost") {

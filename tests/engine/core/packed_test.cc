@@ -11,6 +11,7 @@
 #include "engine/core/random.h"
 #include "tests/engine/support/canonical_reader.h"
 #include "tests/engine/support/random_run.h"
+#include "tests/support/seeds.h"
 
 namespace kev::testing {
 namespace {
@@ -192,7 +193,7 @@ std::string Encoded(const T& thing) {
 }
 
 TEST_CASE("every encoder writes the canonical bytes of its value, and they can be read back") {
-  for (uint64_t seed = 1; seed <= 200; ++seed) {
+  for (uint64_t seed = 1; seed <= Seeds(200); ++seed) {
     CAPTURE(seed);
     CounterRandom random(seed, "encode");
     CheckCanonical(EncodeCanonical(RandomValue(&random, 4)));
@@ -316,7 +317,7 @@ void AskAll(std::string_view from) {
 }
 
 TEST_CASE("bytes that are cut short, changed or noise are never read beyond their end") {
-  for (uint64_t seed = 1; seed <= 80; ++seed) {
+  for (uint64_t seed = 1; seed <= Seeds(80); ++seed) {
     CAPTURE(seed);
     CounterRandom random(seed, "damage");
     EventGroup group{1, 5, {}, {}};

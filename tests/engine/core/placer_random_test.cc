@@ -7,6 +7,7 @@
 #include <set>
 
 #include "tests/engine/core/placer_rig.h"
+#include "tests/support/seeds.h"
 
 namespace kev {
 namespace {
@@ -355,7 +356,7 @@ class History {
 };
 
 TEST_CASE("random histories keep to the rules, leave nothing that could go, and end") {
-  for (uint64_t seed = 1; seed <= 300; ++seed) {
+  for (uint64_t seed = 1; seed <= testing::Seeds(300); ++seed) {
     CAPTURE(seed);
     History(seed).Run(300);
   }

@@ -5,6 +5,7 @@
 
 #include "engine/core/random.h"
 #include "tests/engine/support/driven_run.h"
+#include "tests/support/seeds.h"
 
 namespace kev::testing {
 namespace {
@@ -149,7 +150,7 @@ TEST_CASE("a step that costs nothing goes on when another cannot be paid for any
 }
 
 TEST_CASE("whatever happens to its requests a run never promises more than its budget") {
-  for (uint64_t seed = 1; seed <= 200; ++seed) {
+  for (uint64_t seed = 1; seed <= Seeds(200); ++seed) {
     CAPTURE(seed);
     CounterRandom random(seed, "paid");
     auto b = Paid(60 + static_cast<int64_t>(random.Below(200)), 0);

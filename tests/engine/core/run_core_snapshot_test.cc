@@ -6,6 +6,7 @@
 
 #include "tests/engine/support/driven_run.h"
 #include "tests/engine/support/random_run.h"
+#include "tests/support/seeds.h"
 
 namespace kev::testing {
 namespace {
@@ -32,7 +33,7 @@ std::string Open(const RunCore& core) {
 }
 
 TEST_CASE("from a snapshot at any point of a random run the rest goes as if there had been none") {
-  for (uint64_t seed = 1; seed <= 300; ++seed) {
+  for (uint64_t seed = 1; seed <= Seeds(300); ++seed) {
     CAPTURE(seed);
     RandomRun run(seed);
     CounterRandom random(seed, "snapshots");
@@ -109,7 +110,7 @@ TEST_CASE("what has changed and was not taken yet is in the snapshot") {
 }
 
 TEST_CASE("a core that lets go can go on from one that kept all") {
-  for (uint64_t seed = 1; seed <= 20; ++seed) {
+  for (uint64_t seed = 1; seed <= Seeds(20); ++seed) {
     CAPTURE(seed);
     RandomRun run = Busy(seed);
     auto slim = RunCore::FromSnapshot(run.core().Snapshot(), kSlim);
@@ -191,7 +192,7 @@ std::string Signed(std::string_view body) {
 
 TEST_CASE("a snapshot whose digest is right and whose content is not brings nothing down") {
   int taken = 0;
-  for (uint64_t seed = 1; seed <= 30; ++seed) {
+  for (uint64_t seed = 1; seed <= Seeds(30); ++seed) {
     RandomRun run = Busy(seed);
     const RunCore::Options options{.payloads = true, .keep_ended = seed % 2 == 0};
     auto core = RunCore::FromSnapshot(run.core().Snapshot(), options);

@@ -5,12 +5,14 @@
 
 #include <sstream>
 
+#include "tests/support/seeds.h"
+
 namespace kev::sim {
 namespace {
 
 TEST_CASE("under trouble nothing is lost, done twice or sent too early, and every run ends") {
   Tally all;
-  for (uint64_t seed = 1; seed <= 40; ++seed) {
+  for (uint64_t seed = 1; seed <= testing::Seeds(100); ++seed) {
     CAPTURE(seed);
     SimulationOptions options;
     options.seed = seed;
@@ -19,17 +21,17 @@ TEST_CASE("under trouble nothing is lost, done twice or sent too early, and ever
     all.Add(outcome.tally);
   }
   // There was trouble.
-  CHECK(all.jobs > 1000);
-  CHECK(all.restarts > 10);
-  CHECK(all.takeovers > 10);
-  CHECK(all.store_losses > 5);
-  CHECK(all.cuts > 10);
-  CHECK(all.worker_deaths > 10);
-  CHECK(all.lies > 5);
-  CHECK(all.orders > 10);
+  CHECK(all.jobs > testing::Seeds(2000));
+  CHECK(all.restarts > testing::Seeds(30));
+  CHECK(all.takeovers > testing::Seeds(30));
+  CHECK(all.store_losses > testing::Seeds(15));
+  CHECK(all.cuts > testing::Seeds(30));
+  CHECK(all.worker_deaths > testing::Seeds(30));
+  CHECK(all.lies > testing::Seeds(15));
+  CHECK(all.orders > testing::Seeds(30));
   uint64_t crashes = 0;
   for (const uint64_t n : all.crashes) crashes += n;
-  CHECK(crashes > 5);
+  CHECK(crashes > testing::Seeds(15));
 }
 
 TEST_CASE("the same seed tells the same story") {
