@@ -15,9 +15,7 @@ inline constexpr bool kSanitized = false;
 
 // All of them; under sanitizers, where each takes some twenty times as long, a tenth. They are the
 // first ones: a sanitizer looks for other faults than the checks, and a few seeds go everywhere.
-inline uint64_t Seeds(uint64_t all) {
-  return kSanitized ? std::max<uint64_t>(1, all / 10) : all;
-}
+inline uint64_t Seeds(uint64_t all) { return kSanitized ? std::max<uint64_t>(1, all / 10) : all; }
 
 }  // namespace kev::testing
 
