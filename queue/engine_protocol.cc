@@ -41,6 +41,10 @@ void EngineProtocol::Read(std::string_view route, const Frames& frames, int64_t 
   if (session == nullptr && header->type != MessageType::kHello) {
     return Refuse(route, RejectReason::kResync, "this engine does not know the session; say HELLO");
   }
+  if (frames.size() > 2 && !IsBatch(header->type) && header->type != MessageType::kCall) {
+    return refuse(RejectReason::kMalformed, std::string("malformed message: ") +
+                                                Name(header->type) + " with frames left over");
+  }
   const Result<Value> body = Decode(frames[1]);
   if (!body) return refuse(RejectReason::kMalformed, body.error().message);
   if (header->type == MessageType::kHello) return Greet(route, *header, *body, now_us, prove);
@@ -72,6 +76,10 @@ void EngineProtocol::Greet(std::string_view route, const WireHeader& header, con
                            int64_t now_us, const std::function<PeerProof()>& prove) {
   std::string instance;
   Result<Hello> hello = HelloFrom(body, &instance);
+  if (hello && (header.seq != 1 || header.count != 0)) {
+    hello =
+        Error{Code::kCorrupt, "malformed message: HELLO is message 1 of a session and no batch"};
+  }
   std::vector<SessionId> old;
   for (const auto& [id, session] : sessions_) {
     const EngineSession::Identity& other = session->identity();
@@ -130,10 +138,10 @@ Status EngineProtocol::MayJoin(const Hello& hello, const PeerProof& proof) const
   }
   if (*proof.role == hello.role || (*proof.role == Role::kAdmin && hello.role == Role::kClient))
     return {};
-  return Error{Code::kPermission, std::string("wants to be a ") + Name(hello.role) +
-                                      ", and its key is that of a " + Name(*proof.role) +
-                                      "; use an access file that has the key for a " +
-                                      Name(hello.role)};
+  return Error{Code::kPermission, std::string("wants to be ") + WithArticle(hello.role) +
+                                      ", and its key is that of " + WithArticle(*proof.role) +
+                                      "; use an access file that has the key for " +
+                                      WithArticle(hello.role)};
 }
 
 void EngineProtocol::Closed(uint64_t connection) {

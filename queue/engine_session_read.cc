@@ -7,6 +7,8 @@
 namespace kev {
 namespace {
 
+constexpr size_t kLongestParting = 1024;
+
 Error Wrong(const std::string& what) { return {Code::kCorrupt, what}; }
 
 Status CheckBlob(const BlobRef& ref, std::string_view bytes) {
@@ -50,7 +52,7 @@ Status EngineSession::Read(const WireHeader& header, const Value& body, const Fr
   seq_in_ = header.seq;
   if (!MaySend(identity_.role, header.type)) {
     return Error{Code::kPermission,
-                 std::string("a ") + Name(identity_.role) + " may not send " + Name(header.type)};
+                 std::string(WithArticle(identity_.role)) + " may not send " + Name(header.type)};
   }
   if (IsBatch(header.type)) {
     Result<std::vector<BatchItem>> batch = BatchFrom(body);
@@ -68,7 +70,7 @@ Status EngineSession::Read(const WireHeader& header, const Value& body, const Fr
       return {};
     case MessageType::kBye:
       left_ = true;
-      parting_ = body["reason"].AsString();
+      parting_ = body["reason"].AsString().substr(0, kLongestParting);
       return {};
     case MessageType::kCredit:
       return ReadCredit(body, inbox);

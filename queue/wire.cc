@@ -145,6 +145,8 @@ Result<WireHeader> DecodeHeader(std::string_view frame) {
   header.type = static_cast<MessageType>(byte(4));
   header.minor = byte(3);
   header.flags = byte(5);
+  if (header.flags != 0 && header.minor <= kWireMinor)
+    return Malformed("the header has flags, and this version knows none");
   header.count = static_cast<uint16_t>(byte(6) | byte(7) << 8);
   for (size_t i = 0; i < 8; ++i) header.seq |= static_cast<uint64_t>(byte(8 + i)) << (8 * i);
   return header;

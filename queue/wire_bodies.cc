@@ -4,6 +4,7 @@
 #include <array>
 #include <iterator>
 
+#include "engine/core/visible_text.h"
 #include "queue/wire.h"
 
 namespace kev {
@@ -21,9 +22,7 @@ Error Malformed(const std::string& what) { return {Code::kCorrupt, "malformed me
 // A name that people will read in logs: printable, and not long.
 bool IsName(const Value& value) {
   const std::string& text = value.AsString();
-  return (value.IsNull() || value.IsString()) && text.size() <= kLongestName &&
-         std::none_of(text.begin(), text.end(),
-                      [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
+  return (value.IsNull() || value.IsString()) && text.size() <= kLongestName && IsVisible(text);
 }
 
 Result<std::vector<BlobRef>> BlobsFrom(const Value& list) {
@@ -124,6 +123,10 @@ Result<Hello> HelloFrom(const Value& body, std::string* instance) {
       hello.role = Role::kAdmin;
     else if (role != Name(Role::kWorker))
       return Malformed("HELLO with a role that is not worker, client or admin");
+  }
+  for (const char* key : {"slots", "expires_in_ms"}) {
+    if (body.Has(key) && !body[key].IsInt())
+      return Malformed(std::string("HELLO's ") + key + " is not a whole number");
   }
   const int64_t slots = body["slots"].AsInt(1);
   if (slots < 1 || slots > 65536)

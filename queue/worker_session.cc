@@ -52,7 +52,7 @@ class Session final : public WorkerSession, private PeerProtocol {
   }
 
   std::optional<WorkItem> Next() override;
-  void Finish(const Job& job, JobResult result,
+  void Finish(const WorkItem& item, JobResult result,
               std::vector<std::pair<BlobRef, std::string>> blobs) override;
   void Progress(const Job& job, double fraction, const std::string& note) override;
   Result<std::string> FetchBlob(const BlobRef& ref) override;
@@ -123,7 +123,8 @@ std::optional<WorkItem> Session::Next() {
     if (job) {
       return WorkItem{std::move(*job),
                       {begun.flags, &begun.flags->cancelled},
-                      {begun.flags, &begun.flags->kill}};
+                      {begun.flags, &begun.flags->kill},
+                      begun.id.job_digest};
     }
     JobResult broken;
     broken.failure =
@@ -132,7 +133,7 @@ std::optional<WorkItem> Session::Next() {
   }
 }
 
-void Session::Finish(const Job& job, JobResult result,
+void Session::Finish(const WorkItem& item, JobResult result,
                      std::vector<std::pair<BlobRef, std::string>> blobs) {
   for (const auto& [ref, bytes] : blobs) {
     if (bytes.size() <= static_cast<size_t>(kWireMaxFrame)) continue;
@@ -143,7 +144,8 @@ void Session::Finish(const Job& job, JobResult result,
     blobs.clear();
     break;
   }
-  FinishAttempt({job.run, job.key, job.attempt}, result, std::move(blobs));
+  FinishAttempt({item.job.run, item.job.key, item.job.attempt, item.job_digest}, result,
+                std::move(blobs));
 }
 
 void Session::FinishAttempt(InFlight id, const JobResult& result,

@@ -52,6 +52,7 @@ struct WorkItem {
   Job job;
   std::shared_ptr<std::atomic<bool>> cancelled;  // set when the engine cancels the attempt
   std::shared_ptr<std::atomic<bool>> kill;  // set when the grace for that is over: end what it runs
+  uint64_t job_digest = 0;                  // as the engine said it (queue/PROTOCOL.md)
 };
 
 class WorkerSession {
@@ -61,7 +62,7 @@ class WorkerSession {
   // Ending().
   virtual std::optional<WorkItem> Next() = 0;
   // Reports a result with the blobs it names; returns at once, the session delivers it.
-  virtual void Finish(const Job& job, JobResult result,
+  virtual void Finish(const WorkItem& item, JobResult result,
                       std::vector<std::pair<BlobRef, std::string>> blobs) = 0;
   // Tells the engine that the job goes on. `fraction` done so far, 0 to 1, < 0: not known; `note`
   // is for people. Only the newest is sent.

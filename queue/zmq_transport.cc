@@ -205,7 +205,7 @@ PeerProof Router::Prove() {
   for (const Role role : {Role::kWorker, Role::kClient, Role::kAdmin}) {
     if (user == Name(role)) proof.role = role;
   }
-  if (proof.role) proof.address += std::string(", key of a ") + Name(*proof.role);
+  if (proof.role) proof.address += std::string(", key of ") + WithArticle(*proof.role);
   return proof;
 }
 

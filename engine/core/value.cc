@@ -6,6 +6,7 @@
 
 #include "engine/core/json.h"
 #include "engine/core/packed.h"
+#include "engine/core/visible_text.h"
 
 namespace kev {
 namespace {
@@ -14,27 +15,6 @@ const std::string kNoText;
 const Value::List kNoList;
 const Value::Map kNoMap;
 const Value kNull;
-
-// Bytes of the UTF-8 character that begins here; 0 when none does.
-size_t Utf8Length(std::string_view s) {
-  const auto at = [&](size_t i) { return static_cast<unsigned char>(s[i]); };
-  const unsigned char first = at(0);
-  const size_t length = first < 0x80   ? 1
-                        : first < 0xc2 ? 0
-                        : first < 0xe0 ? 2
-                        : first < 0xf0 ? 3
-                        : first < 0xf5 ? 4
-                                       : 0;
-  if (length == 0 || s.size() < length) return 0;
-  for (size_t i = 1; i < length; ++i) {
-    if ((at(i) & 0xc0) != 0x80) return 0;
-  }
-  // Overlong forms, surrogates, and what is above U+10FFFF.
-  if ((first == 0xe0 && at(1) < 0xa0) || (first == 0xed && at(1) >= 0xa0) ||
-      (first == 0xf0 && at(1) < 0x90) || (first == 0xf4 && at(1) >= 0x90))
-    return 0;
-  return length;
-}
 
 // Whether none of these eight characters needs an escape in JSON, nor a look at its UTF-8.
 bool Plain(const char* eight) {

@@ -30,6 +30,11 @@ inline const char* Name(Role role) {
   return kNames[static_cast<size_t>(role)];
 }
 
+inline const char* WithArticle(Role role) {
+  static constexpr const char* kNames[] = {"a worker", "a client", "an admin"};
+  return kNames[static_cast<size_t>(role)];
+}
+
 struct InFlight {
   std::string run;
   JobKey key;

@@ -61,7 +61,7 @@ void Serve(WorkerSession& session, WorkerShared& shared, const StageProgram& pro
       blobs = context.TakeAttached();
     }
     result.usage.wall_ms = std::chrono::duration<double, std::milli>(Clock::now() - begun).count();
-    session.Finish(item->job, std::move(result), std::move(blobs));
+    session.Finish(*item, std::move(result), std::move(blobs));
   }
 }
 

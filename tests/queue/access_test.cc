@@ -108,7 +108,7 @@ bool Works(const WorkerSessionOptions& options) {
   REQUIRE_MESSAGE(worker.ok(), (worker ? "" : worker.error().message));
   std::optional<WorkItem> item = (*worker)->Next();
   if (!item) return false;
-  (*worker)->Finish(item->job, JobResult(), {});
+  (*worker)->Finish(*item, JobResult(), {});
   (*worker)->Drain();
   return (*worker)->WaitEnd().ok();
 }

@@ -88,6 +88,17 @@ std::string ResultItem(uint32_t number,
   return Batch([&](BatchBody& b) { b.AddBlobs("R", AttemptOf(number).key, 1, blobs); });
 }
 std::string Map(const Value::Map& map) { return EncodeCanonical(Value(map)); }
+Hello Bad() {
+  Hello hello;
+  hello.worker = "bad:1";
+  return hello;
+}
+// HELLO's body with another value.
+std::string With(const char* key, const char* value) {
+  Value body = *Decode(EncodeHello(Bad(), "bad"));
+  body.Set(key, value);
+  return EncodeCanonical(body);
+}
 const std::string kOkResult = EncodeCanonical(ToValue(JobResult()));
 std::string NestedResult(int depth) {
   return std::string(static_cast<size_t>(depth), '\x91') + "\xc0";
@@ -103,6 +114,7 @@ struct Case {
 const std::vector<Case>& Cases() {
   const std::string ping = Head(MessageType::kPing);
   const std::string deep = std::string(1000, '\x91') + "\x80";
+  const std::string hello = EncodeHello(Bad(), "bad");
   static const std::vector<Case> cases = {
       {"no frames", {}, "frames are missing"},
       {"no body", {ping}, "frames are missing"},
@@ -212,6 +224,24 @@ const std::vector<Case>& Cases() {
       {"HELLO that cannot be read",
        {Head(MessageType::kHello), "\x80"},
        "without worker or instance"},
+      {"HELLO that is not the first message", {Head(MessageType::kHello), hello}, "is message 1"},
+      {"HELLO that is a batch", {Head(MessageType::kHello, 3, 1), hello}, "no batch"},
+      {"HELLO with slots that are no number",
+       {Head(MessageType::kHello, 0, 1), With("slots", "many")},
+       "slots is not a whole number"},
+      {"HELLO with a name that turns text around",
+       {Head(MessageType::kHello, 0, 1), With("host",
+                                              "a\xe2\x80\xae"
+                                              "b")},
+       "not a printable text"},
+      {"HELLO with a name that begins a terminal's command",
+       {Head(MessageType::kHello, 0, 1), With("program",
+                                              "\xc2\x9b"
+                                              "2J")},
+       "not a printable text"},
+      {"HELLO with a frame too many", {Head(MessageType::kHello, 0, 1), hello, "x"}, "left over"},
+      {"PING with a frame too many", {ping, "\x80", "x"}, "PING with frames left over"},
+      {"flags that nobody knows", {With(ping, 5, 1), "\x80"}, "has flags"},
   };
   return cases;
 }

@@ -93,7 +93,7 @@ Job MakeJob(uint32_t number, uint32_t attempt = 1) {
   return job;
 }
 Assign MakeAssign(const Job& job) {
-  return {job.run, job.key, job.attempt, EncodeCanonical(ToValue(job))};
+  return {job.run, job.key, job.attempt, EncodeCanonical(ToValue(job)), 7};
 }
 JobResult Ok() {
   JobResult result;
@@ -119,7 +119,7 @@ void RoundTrip(const std::string& endpoint) {
     std::optional<WorkItem> item = worker->Next();
     REQUIRE(item.has_value());
     CHECK(item->job.label == MakeJob(n).label);
-    worker->Finish(item->job, Ok(), {{RefOf("binary"), "binary"}});
+    worker->Finish(*item, Ok(), {{RefOf("binary"), "binary"}});
     const auto taken = engine.Await<Taken>();
     REQUIRE(taken.has_value());
     CHECK(taken->second.key == MakeJob(n).key);
@@ -179,7 +179,7 @@ void RoundTrip(const std::string& endpoint) {
   // Drain: what runs is finished and acknowledged, then the worker leaves in good order.
   engine.Send(id, kev::Drain{});
   CHECK_FALSE(worker->Next().has_value());
-  worker->Finish(running->job, Ok(), {});
+  worker->Finish(*running, Ok(), {});
   const auto last = engine.Await<ResultMessage>();
   REQUIRE(last.has_value());
   engine.transport->Send(id, Acknowledge{"R", MakeJob(8).key, 1, false});
@@ -213,7 +213,7 @@ TEST_CASE(
   for (uint32_t n = 1; n <= 3; ++n) engine->transport->Send(first, MakeAssign(MakeJob(n)));
   engine->transport->Flush();
   const WorkItem done = *worker->Next(), running = *worker->Next(), dropped = *worker->Next();
-  worker->Finish(done.job, Ok(), {{RefOf("b"), "b"}});
+  worker->Finish(done, Ok(), {{RefOf("b"), "b"}});
   REQUIRE(engine->Await<ResultMessage>().has_value());  // received, never committed: no ack
   engine.reset();
   engine.emplace(endpoint, milliseconds(100));
@@ -230,8 +230,8 @@ TEST_CASE(
   engine->Send(hello->first, Acknowledge{"R", done.job.key, 1, false});
   CHECK_FALSE(running.cancelled->load());
   CHECK(dropped.cancelled->load());
-  worker->Finish(dropped.job, Ok(), {});  // not wanted any more: is not sent
-  worker->Finish(running.job, Ok(), {});
+  worker->Finish(dropped, Ok(), {});  // not wanted any more: is not sent
+  worker->Finish(running, Ok(), {});
   again = engine->Await<ResultMessage>();
   REQUIRE(again.has_value());
   CHECK(again->second.key == running.job.key);
@@ -308,7 +308,7 @@ TEST_CASE("garbage never harms the engine, and costs only the session that sent 
   engine.Send(good, MakeAssign(MakeJob(1)));
   const std::optional<WorkItem> item = worker->Next();
   REQUIRE(item.has_value());
-  worker->Finish(item->job, Ok(), {});
+  worker->Finish(*item, Ok(), {});
   const auto result = engine.Await<ResultMessage>();
   REQUIRE(result.has_value());
   CHECK(result->first == good);

@@ -22,7 +22,9 @@ TEST_CASE("kevolve-bench frame --json ends with the figure, and nothing of it is
 
 TEST_CASE("kevolve-bench refuses what it does not know") {
   Sandbox sandbox;
-  CHECK(sandbox.Run({"kevolve-bench", "nothing"}).exit_code == 2);
+  const CommandResult unknown = sandbox.Run({"kevolve-bench", "nothing"});
+  CHECK(unknown.exit_code == 2);
+  CHECK(unknown.err.find("'nothing'") != std::string::npos);
   const CommandResult result = sandbox.Run({"kevolve-bench", "frame", "--candidates", "-3"});
   CHECK(result.exit_code == 2);
   CHECK(result.err.find("--candidates") != std::string::npos);

@@ -89,7 +89,7 @@ TEST_CASE("a cancelled run ends at once and keeps what it has found") {
   CHECK(DoneLine(result)["status"] == "cancelled");
   const CommandResult late = live.sandbox.Run({"kevolve", "cancel", live.run});
   CHECK(late.exit_code == kExitBadInput);
-  Contains(late.err, {"is not live", "kevolve show"});
+  Contains(late.err, {"has ended", "kevolve show", "--candidates N"});
 }
 
 TEST_CASE("a live run's budget can be changed, and what is no budget is refused") {

@@ -32,14 +32,19 @@ std::string Endpoint(RunningCommand* run) {
   return out.substr(at + 10, out.find('"', at) - at - 10);
 }
 
-// The run's own compile process is held, so that whoever has joined must do the work.
-void CheckTakesWork(const Sandbox& sandbox, RunningCommand* run, RunningCommand* worker) {
+// The run's own compile processes are held before anything is compiled, so that whoever joins must
+// do the work.
+std::vector<pid_t> HoldOwnCompile(const Sandbox& sandbox) {
+  std::vector<pid_t> own;
+  REQUIRE(WaitUntil([&] { return !(own = ProcessesNamed(sandbox, "kevolve-compile")).empty(); },
+                    kLimit));
+  for (const pid_t pid : own) kill(pid, SIGSTOP);
+  return own;
+}
+
+void CheckTakesWork(const Sandbox& sandbox, const std::vector<pid_t>& own, RunningCommand* run,
+                    RunningCommand* worker) {
   const std::string id = RunIdOf(run);
-  const std::vector<pid_t> own = ProcessesNamed(sandbox, "kevolve-compile");
-  REQUIRE(!own.empty());
-  for (const pid_t pid : own) {
-    if (pid != worker->pid()) kill(pid, SIGSTOP);
-  }
   CHECK(WaitUntil([&] { return WorkersIn(LogOf(sandbox, id), {kBuild}).contains(worker->pid()); },
                   kLimit));
   for (const pid_t pid : own) kill(pid, SIGCONT);
@@ -93,10 +98,10 @@ TEST_CASE("a worker that was started by hand joins a running run and takes work"
   RunningCommand* run = StartRun(&sandbox, "tcp://127.0.0.1:0", /*insecure=*/false);
   const std::string endpoint = Endpoint(run);
   REQUIRE(endpoint.starts_with("tcp://127.0.0.1:"));
-  REQUIRE(WaitForEvent(run, "candidate"));
+  const std::vector<pid_t> own = HoldOwnCompile(sandbox);
   RunningCommand* worker = sandbox.Start(
       {"kevolve", "worker", "--stage", "compile", "--slots", "2", "--connect", endpoint});
-  CheckTakesWork(sandbox, run, worker);
+  CheckTakesWork(sandbox, own, run, worker);
 }
 
 // Needs root: a CTest test of its own, so that a skip is counted.
@@ -110,12 +115,12 @@ TEST_CASE("a worker joins from another network namespace" * doctest::skip()) {
   RunningCommand* run = StartRun(&sandbox, "tcp://" + far.near() + ":0", /*insecure=*/true);
   const std::string endpoint = Endpoint(run);
   REQUIRE(endpoint.starts_with("tcp://" + far.near() + ":"));
-  REQUIRE(WaitForEvent(run, "candidate"));
+  const std::vector<pid_t> own = HoldOwnCompile(sandbox);
   // `ip netns exec` becomes the worker: the pid stays.
   RunningCommand worker({"ip", "netns", "exec", far.name(), BuildBin() + "/kevolve", "worker",
                          "--stage", "compile", "--slots", "2", "--connect", endpoint},
                         sandbox.environment, sandbox.home());
-  CheckTakesWork(sandbox, run, &worker);
+  CheckTakesWork(sandbox, own, run, &worker);
 }
 
 TEST_CASE("listening beyond loopback without keys is refused unless it is accepted in words") {

@@ -126,6 +126,9 @@ int main(int argc, char** argv) {
     bool json = false;
     return Parse(argc, argv, {}, &json) ? kev::DeathBenchmark(json) : kev::kExitBadInput;
   }
-  std::cerr << kUsage;
+  std::cerr << "kevolve-bench: "
+            << (which.empty() ? "which benchmark?" : "there is no benchmark '" + which + "'")
+            << "\n"
+            << kUsage;
   return kev::kExitBadInput;
 }

@@ -18,7 +18,9 @@ int AccessCommand(const AccessOptions& options) {
     Error error = access.error();
     if (error.code == Code::kNotFound)
       error.message += "; an engine that listens (`" + CommandName() +
-                       " engine --listen tcp://…`) makes it when it starts";
+                       " engine --listen tcp://…`) makes it when it starts; one that was started "
+                       "with --access FILE has it there: name "
+                       "that file";
     return Complain(error);
   }
   const Role role = options.role == "worker"   ? Role::kWorker
@@ -30,11 +32,11 @@ int AccessCommand(const AccessOptions& options) {
   const Access copy = CopyFor(*access, role);
   if (const auto keys = copy.peers.find(role);
       keys == copy.peers.end() || keys->second.secret_key.empty()) {
-    return Complain({Code::kPermission,
-                     from + " has no keys for a " + options.role + "; use the engine's own file"});
+    return Complain({Code::kPermission, from + " has no keys for " + WithArticle(role) +
+                                            "; use the engine's own file"});
   }
   if (const Status s = WriteAccessFile(options.output, copy); !s.ok()) return Complain(s.error());
-  std::cout << options.output << " lets a " << options.role << " in; give it to nobody else\n";
+  std::cout << options.output << " lets " << WithArticle(role) << " in; give it to nobody else\n";
   return kExitDone;
 }
 

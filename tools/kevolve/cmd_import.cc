@@ -2,7 +2,9 @@
 #include <filesystem>
 #include <iostream>
 
+#include "queue/archive.h"
 #include "tools/kevolve/commands.h"
+#include "tools/live/check_run.h"
 #include "tools/live/exit_code.h"
 #include "tools/live/home.h"
 #include "tools/live/run_archive.h"
@@ -24,6 +26,15 @@ std::string Missing(StoredRun& run) {
          " blobs that its events name " + std::to_string(missing) + " are missing";
 }
 
+// What is in the file and is not what an engine would have written, in words; "" when nothing is.
+std::string Differs(StoredRun& run) {
+  RunCore core(run.id);
+  if (const auto finding = CheckLog(run, &core)) return finding->what;
+  const auto reader = ArchiveReader::Open(run.where);
+  const Status good = reader ? (*reader)->Verify() : reader.error();
+  return good.ok() ? "" : good.error().message;
+}
+
 }  // namespace
 
 int ImportCommand(const KeepOptions& options) {
@@ -38,6 +49,8 @@ int ImportCommand(const KeepOptions& options) {
                                          "', which cannot be a run's name"});
   const std::string missing = Missing(run);
   if (!missing.empty()) std::cerr << "kevolve: warning: " << missing << std::endl;
+  const std::string differs = Differs(run);
+  if (!differs.empty()) std::cerr << "kevolve: warning: " << differs << std::endl;
   auto folder = CreateRunFolder(run.id);
   if (!folder) {
     Error error = folder.error();
@@ -65,6 +78,7 @@ int ImportCommand(const KeepOptions& options) {
     v.Set("events", run.core->last_seq());
     v.Set("ended", ended);
     if (!missing.empty()) v.Set("missing", missing);
+    if (!differs.empty()) v.Set("differs", differs);
     std::cout << ToJson(v) << std::endl;
   } else {
     std::cout << "imported run " << run.id << ", " << run.core->last_seq() << " events";

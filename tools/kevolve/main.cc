@@ -1,13 +1,17 @@
 // kevolve: parses the command line and calls the subcommand. The only translation unit that
 // includes CLI11 (7 s).
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <iostream>
+#include <optional>
 #include <tuple>
 
 #include "configs/suggestion.h"
 #include "tools/kevolve/commands.h"
 #include "tools/live/exit_code.h"
+#include "tools/live/visible_output.h"
 #include "tools/version.h"
 
 namespace {
@@ -269,6 +273,16 @@ int main(int argc, char** argv) {
   app.footer(
       "Runs live in $KEVOLVE_HOME (default ~/.local/state/kevolve). Exit codes: "
       "docs/exit-codes.md.");
+  // JSON escapes for itself, and `best` may be told to write a source file.
+  const std::vector<std::string> words(argv, argv + argc);
+  const auto said = [&](const char* word) {
+    return std::find(words.begin(), words.end(), word) != words.end();
+  };
+  const kev::VisibleOutput visible_errors(std::cerr);
+  std::optional<kev::VisibleOutput> visible_output;
+  if (!said("--json") && !(said("best") && isatty(STDOUT_FILENO) == 0))
+    visible_output.emplace(std::cout);
+
   Options options;
   AddRunning(app, &options);
   AddLooking(app, &options);

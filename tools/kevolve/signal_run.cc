@@ -4,8 +4,18 @@
 
 #include "tools/live/engine_client.h"
 #include "tools/live/exit_code.h"
+#include "tools/live/home.h"
+#include "tools/live/stored_run.h"
 
 namespace kev {
+namespace {
+
+bool HasEnded(const std::string& run) {
+  const auto stored = StoredRun::Open(run);
+  return stored && (*stored)->core->phase() == Phase::kEnded;
+}
+
+}  // namespace
 
 int SignalRun(const ControlOptions& options, const std::string& kind, Value data,
               const std::string& said) {
@@ -15,7 +25,14 @@ int SignalRun(const ControlOptions& options, const std::string& kind, Value data
   if (!data.IsNull()) arguments.Set("data", std::move(data));
   const auto answer =
       CallEngine({options.engine, options.access, options.run}, "signal", std::move(arguments));
-  if (!answer) return Complain(answer.error());
+  if (!answer) {
+    Error error = answer.error();
+    if (error.code == Code::kNotFound && HasEnded(options.run))
+      error.message = "run " + options.run + " has ended: `" + CommandName() + " show " +
+                      options.run + "` says how, `" + CommandName() + " resume " + options.run +
+                      " --candidates N` goes on with a larger budget";
+    return Complain(error);
+  }
   if (options.json)
     std::cout << ToJson(*answer) << std::endl;
   else

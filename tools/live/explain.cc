@@ -85,7 +85,8 @@ Value WholeRun(const RunCore& core, const Live& live) {
 Value OfSubject(const RunCore& core, const Live& live, Subject subject, const Candidate& c) {
   Value v;
   Value::List lines;
-  lines.emplace_back(kev::Name(subject) + " " + c.view.name + ": " +
+  const std::string number = kev::Name(subject);
+  lines.emplace_back(number + (c.view.name == number ? "" : " " + c.view.name) + ": " +
                      (c.ended ? std::string("ended, ") + kev::Name(c.verdict) : "active") +
                      (c.message.empty() ? "" : " (" + c.message + ")"));
   Value::Map jobs;

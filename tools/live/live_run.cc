@@ -132,9 +132,10 @@ LiveOutcome LiveRun::Loop(const InterruptCounter& interrupts) {
 
 LiveOutcome LiveRun::Failed(const Error& error, const std::string& what, int exit_code) {
   service_.StopWorkers(milliseconds(1000));
-  const std::string advice = exit_code == kExitStoreLost
-                                 ? "; what was committed is kept: " + ResumeHint() + " goes on"
-                                 : ". Mend what its log says, then " + ResumeHint();
+  const std::string advice =
+      exit_code == kExitStoreLost
+          ? ". Once that is mended, " + ResumeHint() + " goes on with what is kept"
+          : ". Mend what its log says, then " + ResumeHint();
   return {exit_code, what + error.message + advice, ""};
 }
 

@@ -6,6 +6,7 @@
 #include <iostream>
 
 #include "tools/live/report.h"
+#include "tools/live/visible_output.h"
 
 namespace kev {
 namespace {
@@ -21,7 +22,7 @@ LiveProgress::LiveProgress(OutputMode mode)
 void LiveProgress::Emit(const Value& line) { std::cout << ToJson(line) << std::endl; }
 
 void LiveProgress::ClearLine() {
-  if (line_open_) std::cout << "\r\033[K" << std::flush;
+  if (line_open_) std::cout << EraseLine << std::flush;
   line_open_ = false;
 }
 
@@ -142,7 +143,7 @@ std::string LiveProgress::StatusLine(const RunCore& core, const QueueDepth& queu
 void LiveProgress::Tick(const RunCore& core, const QueueDepth& queue, int64_t now) {
   if (mode_ == OutputMode::kQuiet || mode_ == OutputMode::kSilent) return;
   if (terminal_) {
-    std::cout << "\r\033[K" << StatusLine(core, queue, now) << std::flush;
+    std::cout << EraseLine << StatusLine(core, queue, now) << std::flush;
     line_open_ = true;
     return;
   }

@@ -16,9 +16,10 @@ using std::chrono::milliseconds;
 
 constexpr int64_t kFirstDelayMs = 50;
 constexpr int64_t kMostDelayMs = 5000;
-constexpr int64_t kLookAgainMs = 250;         // for space, or while it loads
-constexpr int64_t kForgetFailuresMs = 30000;  // a store that lasts so long begins afresh
-constexpr milliseconds kConnectLimit{500};    // the loop waits for no more
+constexpr int64_t kLookAgainMs = 250;          // for space, or while it loads
+constexpr uint64_t kLeastFreeBytes = 1 << 20;  // a server cannot work with less
+constexpr int64_t kForgetFailuresMs = 30000;   // a store that lasts so long begins afresh
+constexpr milliseconds kConnectLimit{500};     // the loop waits for no more
 
 std::string NameIn(const std::string& path) {
   std::ifstream in(path);
@@ -235,11 +236,10 @@ Status StoreKeeper::Try(Host& host, int64_t now_ms) {
   if (!own()) return Reconnect(host, now_ms);
   const bool ended = state_ == State::kWaiting && !server_->Alive();
   const auto free = FreeBytes(options_.folder.path);
-  if ((ended || host.store_lost()->code == Code::kDiskFull) && free &&
-      *free < options_.keep_free_bytes) {
-    const std::string why =
-        "the store goes on only when there is room: " + MiB(options_.keep_free_bytes) +
-        " must be free in " + options_.folder.path;
+  const uint64_t wanted = std::max(options_.keep_free_bytes, kLeastFreeBytes);
+  if ((ended || host.store_lost()->code == Code::kDiskFull) && free && *free < wanted) {
+    const std::string why = "the store goes on only when there is room: " + MiB(wanted) +
+                            " must be free in " + options_.folder.path;
     if (std::exchange(said_, why) != why)
       note_(why + "; " + MiB(*free) + " are. " + (ended ? server_->LastWords().message : ""));
     next_try_ms_ = now_ms + kLookAgainMs;

@@ -55,8 +55,8 @@ Result<std::unique_ptr<StoredRun>> OpenArchive(const std::string& path) {
       return Error{Code::kCorrupt, path +
                                        " is cut off before the first event: nothing of the run "
                                        "is left in it"};
-    run->warning = path + " is cut off: what follows event " +
-                   std::to_string(run->log.back().last_seq) + " is missing";
+    run->warning = path + " is cut off: what followed event " +
+                   std::to_string(run->log.back().last_seq) + ", if anything, is missing";
   }
   return std::unique_ptr<StoredRun>(std::move(run));
 }

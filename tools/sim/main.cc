@@ -47,7 +47,7 @@ bool ParseSeeds(std::string_view text, Options* o) {
   const size_t dots = text.find("..");
   const std::string_view last = dots == std::string_view::npos ? text : text.substr(dots + 2);
   return ParseNumber(text.substr(0, dots), &o->first) && ParseNumber(last, &o->last) &&
-         o->first <= o->last;
+         o->first <= o->last && o->last < UINT64_MAX;
 }
 
 // False: it has said what it cannot take.
