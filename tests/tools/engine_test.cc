@@ -168,7 +168,9 @@ void CheckStandbyTakesOver(Sandbox& sandbox, const std::vector<std::string>& mor
   REQUIRE(WaitForEvent(attached, "candidate"));
   CHECK(second->OutSoFar().find("taking over") == std::string::npos);
   first->Signal(SIGKILL);
+  RunningCommand* between = sandbox.Start({"kevolve", "attach", run, "--json"});
   REQUIRE(second->WaitForOutput("taking over", kServiceLimit));
+  CHECK(between->Wait(kServiceLimit).exit_code == kExitDone);  // no engine lived when it began
   const CommandResult result = attached->Wait(kServiceLimit);
   CHECK_MESSAGE(result.exit_code == kExitDone, result.err);
   CheckEndedWhole(sandbox, run, 4);

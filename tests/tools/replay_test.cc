@@ -159,6 +159,22 @@ TEST_CASE("a planted headline is reported at the event that ends the run") {
   CHECK(DoneLine(result)["first_difference"] == changed);
 }
 
+TEST_CASE("a file whose decisions are not the recorded ones is imported with a word about it") {
+  const std::string archive = Run().Rewritten("planted.kevrun", [](std::vector<LogEntry>* log) {
+    std::string& digest = (*log)[log->size() / 2].digest;
+    digest[0] = digest[0] == '0' ? '1' : '0';
+  });
+  Sandbox elsewhere;
+  const CommandResult result = elsewhere.Run({"kevolve", "import", archive, "--json"});
+  CHECK(result.exit_code == 0);
+  CHECK(result.err.find("recorded commands have digest") != std::string::npos);
+  CHECK(DoneLine(result)["differs"].get<std::string>().find("log entry") != std::string::npos);
+  Sandbox again;
+  const CommandResult good = again.Run({"kevolve", "import", Run().path, "--json"});
+  CHECK(good.err.empty());
+  CHECK_FALSE(DoneLine(good).contains("differs"));
+}
+
 TEST_CASE("a planted digest is reported with its own event") {
   uint64_t seq = 0;
   const std::string archive = Run().Rewritten("digest.kevrun", [&](std::vector<LogEntry>* log) {
