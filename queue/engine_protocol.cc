@@ -122,6 +122,7 @@ void EngineProtocol::Greet(std::string_view route, const WireHeader& header, con
   identity.minor = header.minor;
   auto session = std::make_unique<EngineSession>(std::move(identity), header.seq);
   session->heard_us = now_us;
+  hello->replaces = old;
   inbox_.push_back({last_id_, std::move(*hello)});
   const SessionId id = last_id_;
   sessions_[id] = std::move(session);

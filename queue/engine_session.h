@@ -78,7 +78,8 @@ class EngineSession {
   void FlushJobs();
   void FlushWithdrawals(std::deque<Inbound>* inbox);
   void FlushRest(const Outbound& message);
-  bool TakeWaiting(const InFlight& id);
+  bool TakeWaiting(const InFlight& id, std::deque<Inbound>* inbox);
+  CreditGranted HostCredit() const { return {credit_ + withdrawn_}; }
   void SendBatch(MessageType type);
   void Send(MessageType type, std::string_view body, size_t count);
 
@@ -89,6 +90,7 @@ class EngineSession {
   uint64_t jobs_sent_ = 0;  // in this session
   uint64_t answered_ = 0;   // of them; only counted for peers without CREDIT
   uint64_t credit_;         // jobs_sent_ may reach this
+  uint64_t withdrawn_ = 0;  // jobs of the host that never left: it counts them, the worker does not
   std::deque<Assign> waiting_;
   Outbox outbox_;
   bool left_ = false;

@@ -121,7 +121,7 @@ Status EngineSession::ReadBatch(MessageType type, std::vector<BatchItem>& batch,
   if (identity_.minor == 0 && type == MessageType::kResult) {
     answered_ += batch.size();
     credit_ = answered_ + identity_.slots;
-    inbox->push_back({identity_.id, CreditGranted{credit_}});
+    inbox->push_back({identity_.id, HostCredit()});
   }
   return {};
 }
@@ -169,7 +169,7 @@ Status EngineSession::ReadCredit(const Value& body, std::deque<Inbound>* inbox) 
   }
   if (*limit <= credit_) return {};
   credit_ = *limit;
-  inbox->push_back({identity_.id, CreditGranted{credit_}});
+  inbox->push_back({identity_.id, HostCredit()});
   return {};
 }
 

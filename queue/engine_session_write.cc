@@ -72,7 +72,7 @@ void EngineSession::FlushJobs() {
 // What has not left can be answered here: the worker has never heard of it.
 void EngineSession::FlushWithdrawals(std::deque<Inbound>* inbox) {
   for (const Cancel& cancel : outbox_.cancels) {
-    if (TakeWaiting({cancel.run, cancel.key, cancel.attempt})) {
+    if (TakeWaiting({cancel.run, cancel.key, cancel.attempt}, inbox)) {
       ResultMessage answer{cancel.run, cancel.key, cancel.attempt, {}, {}, {}};
       answer.result.verdict = Verdict::kCancelled;
       answer.result.message = "cancelled before it began";
@@ -86,7 +86,7 @@ void EngineSession::FlushWithdrawals(std::deque<Inbound>* inbox) {
   SendBatch(MessageType::kCancel);
   outbox_.cancels.clear();
   for (const Retract& retract : outbox_.retractions) {
-    if (TakeWaiting({retract.run, retract.key, retract.attempt})) {
+    if (TakeWaiting({retract.run, retract.key, retract.attempt}, inbox)) {
       inbox->push_back({identity_.id, Returned{retract.run, retract.key, retract.attempt}});
     } else if (identity_.minor > 0) {  // a peer of version 1.0 keeps what it has
       batch_.Add(retract.run, retract.key, retract.attempt);
@@ -97,12 +97,14 @@ void EngineSession::FlushWithdrawals(std::deque<Inbound>* inbox) {
   outbox_.retractions.clear();
 }
 
-bool EngineSession::TakeWaiting(const InFlight& id) {
+bool EngineSession::TakeWaiting(const InFlight& id, std::deque<Inbound>* inbox) {
   const auto it = std::find_if(waiting_.begin(), waiting_.end(), [&](const Assign& job) {
     return job.attempt == id.attempt && job.key == id.key && job.run == id.run;
   });
   if (it == waiting_.end()) return false;
   waiting_.erase(it);
+  ++withdrawn_;
+  inbox->push_back({identity_.id, HostCredit()});
   return true;
 }
 

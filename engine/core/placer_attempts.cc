@@ -248,6 +248,14 @@ void Placer::Finished(const AttemptId& id, double busy_ms) {
   s.Forget(index);
 }
 
+void Placer::NotSent(const AttemptId& id) {
+  PlacerState& s = *state_;
+  const uint32_t index = s.table.Find(id);
+  if (index == kNoIndex || s.table[index].state != AttemptState::kSent) return;
+  --s.workers[s.table[index].worker].sent;
+  s.Forget(index);
+}
+
 void Placer::Returned(const AttemptId& id, int64_t now_ms) {
   PlacerState& s = *state_;
   s.Advance(now_ms);

@@ -187,6 +187,7 @@ void Host::Reply(SessionId session, ClientReply reply) {
 }
 
 void Host::On(SessionId session, Hello& hello) {
+  for (const SessionId old : hello.replaces) placer_.DrainWorker(old);
   if (hello.role == Role::kWorker) {
     WorkerSpec spec;
     spec.stages = hello.stages;
@@ -540,7 +541,7 @@ bool Host::PlaceAndSend() {
     const auto payload = payloads_.find(placement.id);
     const auto run = runs_.find(placement.id.run);
     if (payload == payloads_.end() || run == runs_.end() || run->second->broken_) {
-      placer_.Finished(placement.id, -1);
+      placer_.NotSent(placement.id);
       continue;
     }
     transport_->Send(placement.worker,

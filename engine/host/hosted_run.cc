@@ -137,6 +137,11 @@ void HostedRun::TakeSnapshot(uint64_t seq, const std::vector<Subject>& changed, 
 std::string HostedRun::ExplainPipeline(const JobKey& key, uint32_t attempt) const {
   if (reported_.contains({key, attempt})) return "its result is on its way to the log";
   if (losing_.contains({key, attempt})) return "its loss is on its way to the log";
+  for (const PendingEvent& pending : pending_) {
+    const auto* late = std::get_if<AttemptTimedOut>(&pending.event);
+    if (late != nullptr && late->key == key && late->attempt == attempt)
+      return "its time-out is on its way to the log";
+  }
   if (losing_all_) return "the end of the grace after a restart is on its way to the log";
   for (const InCommit& in : committing_) {
     for (const Command& command : in.commands) {

@@ -57,6 +57,9 @@ struct Hello {
   std::map<std::string, std::string> labels;  // what it is: gpu.model: H100
   uint64_t expires_in_ms = 0;                 // its allocation ends then; 0: it does not
   std::string peer;  // filled in by the transport: address and key, for the log
+  // Filled in by the transport: this peer's earlier sessions. Nothing reaches them any more; that
+  // they are lost is told behind this, so that what they had can be moved first.
+  std::vector<SessionId> replaces = {};
   std::vector<InFlight>
       in_flight;  // attempts it still works on, or whose results were not acknowledged
 };

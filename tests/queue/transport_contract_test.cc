@@ -206,6 +206,37 @@ EACH_TRANSPORT("on a new connection a worker brings what it holds, and keeps wha
   CHECK(last->second.key == running->id.key);
 }
 
+// Three such jobs, and the one worker that could do the next was never sent anything again: seed
+// 204010 of the simulator.
+EACH_TRANSPORT("what is withdrawn before it has left costs no credit") {
+  Rig rig;
+  EngineEnd<Rig> engine(&rig);
+  WorkerProtocol worker(WorkerOptionsOf("w:1", 1));
+  rig.Attach(&worker);
+  const SessionId id = engine.Greet();
+  engine.Send(id, AssignOf(1));
+  engine.Send(id, AssignOf(2));  // beyond its slots: this one waits in the engine's end
+  engine.Send(id, AssignOf(3));
+  REQUIRE(engine.Until([&] { return worker.queued() == 1; }));
+  engine.Send(id, Cancel{"R", AttemptOf(2).key, 1});
+  engine.Send(id, Retract{"R", AttemptOf(3).key, 1});
+  const auto cancelled = engine.template Await<ResultMessage>();
+  REQUIRE(cancelled.has_value());
+  CHECK(cancelled->second.key == AttemptOf(2).key);
+  const auto returned = engine.template Await<Returned>();
+  REQUIRE(returned.has_value());
+  CHECK(returned->second.key == AttemptOf(3).key);
+  worker.Finish(FinishedOf(worker.Begin(rig.NowUs())->id), rig.NowUs());
+  // The worker has had one and takes another; the host has given three, and may give a fourth.
+  uint64_t limit = 0;
+  while (limit < 4) {
+    const auto credit = engine.template Await<CreditGranted>();
+    REQUIRE(credit.has_value());
+    limit = credit->second.limit;
+  }
+  CHECK(limit == 4);
+}
+
 EACH_TRANSPORT("a worker that is drained hands back, finishes, and says why it leaves") {
   Rig rig;
   EngineEnd<Rig> engine(&rig);

@@ -79,6 +79,21 @@ TEST_CASE("before its first grant a worker has no more than its slots, however s
   CHECK(rig.Placed() == "3>w1");
 }
 
+TEST_CASE("what was placed and could not be sent costs the worker nothing") {
+  Rig rig;
+  const uint32_t tune = rig.placer.AddClass(Does("tune"));
+  rig.placer.AddWorker(1, Spec({"tune"}, 1));
+  rig.placer.SetCredit(1, 1);
+  rig.Ready(tune, 1);
+  CHECK(rig.Placed() == "1>w1");
+  rig.placer.NotSent(Id(1));
+  CHECK(rig.placer.out() == 0);
+  rig.Ready(tune, 2);
+  CHECK(rig.Placed() == "2>w1");
+  rig.placer.NotSent(Id(7));  // nobody knows it
+  CHECK(rig.placer.out() == 1);
+}
+
 TEST_CASE("a worker is never sent more in all than it has granted; repeated grants do not add up") {
   Rig rig;
   const uint32_t tune = rig.placer.AddClass(Does("tune"));

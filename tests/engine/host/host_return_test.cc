@@ -196,6 +196,19 @@ TEST_CASE("a worker that reconnects within the grace keeps what it has a second 
   CHECK(rig.core->OpenAttempt(job.key) == 1);
 }
 
+TEST_CASE("nothing goes to a session whose worker has begun another one") {
+  // The loss of the old one is told later, and what was sent to it is nowhere. Seed 204861.
+  HostRig rig(OneAtATime());
+  const SessionId once = rig.Connect(kAll);
+  const Assign job = rig.Assigned(once).at(0);
+  rig.Report(once, job, GoodAnswer(ReadJob(job.payload)));
+  Hello hello = WorkerWith({});
+  hello.replaces = {once};
+  const SessionId twice = rig.Connect(hello);
+  CHECK(rig.Assigned(once).empty());
+  CHECK(rig.Assigned(twice).size() == 1);
+}
+
 TEST_CASE("what a connected worker has is not another's to claim") {
   HostRig rig(OneAtATime());
   const SessionId owner = rig.Connect(kAll);
