@@ -10,11 +10,12 @@ namespace {
 
 // Somebody who sends garbage as fast as he can must not fill the log.
 constexpr int kMostStrangers = 10;
-// Whoever breaks the protocol so often within that time stays out for the rest of it: it would get
-// the same jobs again and again.
+// A process that breaks the protocol so often within that time stays out for the rest of it: it
+// would get the same jobs again and again. It is known by its instance, which nobody else can say:
+// a name that counted would let any peer have another one thrown out.
 constexpr uint32_t kMostBlames = 3;
 constexpr int64_t kBlameUs = 60'000'000;
-constexpr size_t kMostBlamed = 10'000;  // names remembered
+constexpr size_t kMostBlamed = 10'000;  // instances remembered
 constexpr int64_t kStrangersPerUs = 10'000'000;
 
 }  // namespace
@@ -26,7 +27,7 @@ void EngineProtocol::Read(std::string_view route, const Frames& frames, int64_t 
   const auto refuse = [&](RejectReason reason, const std::string& text) {
     if (session == nullptr) return RefuseStranger(route, reason, text, now_us, prove);
     Refuse(route, reason, session->identity().name + ": " + text);
-    if (reason != RejectReason::kResync) Blame(session->identity().worker, now_us);
+    if (reason != RejectReason::kResync) Blame(session->identity().instance, now_us);
     Lose(session->identity().id, text, /*orderly=*/false, /*refused=*/true);
   };
   if (frames.size() < 2) {
@@ -103,7 +104,7 @@ void EngineProtocol::Greet(std::string_view route, const WireHeader& header, con
       Lose(same->second, text);
     return;
   }
-  if (const int64_t until = BannedUntil(hello->worker, now_us); until > 0) {
+  if (const int64_t until = BannedUntil(instance, now_us); until > 0) {
     return RefuseStranger(route, RejectReason::kRefused,
                           hello->worker + " has broken the protocol " +
                               std::to_string(kMostBlames) + " times; it may come back in " +
@@ -195,15 +196,15 @@ void EngineProtocol::RefuseStranger(std::string_view route, RejectReason reason,
                       /*orderly=*/false, /*refused=*/true}});
 }
 
-void EngineProtocol::Blame(const std::string& name, int64_t now_us) {
+void EngineProtocol::Blame(const std::string& instance, int64_t now_us) {
   if (blamed_.size() >= kMostBlamed) blamed_.clear();
-  Blamed& blamed = blamed_[name];
+  Blamed& blamed = blamed_[instance];
   if (now_us - blamed.since_us > kBlameUs) blamed = {now_us, 0};
   ++blamed.times;
 }
 
-int64_t EngineProtocol::BannedUntil(const std::string& name, int64_t now_us) {
-  const auto it = blamed_.find(name);
+int64_t EngineProtocol::BannedUntil(const std::string& instance, int64_t now_us) {
+  const auto it = blamed_.find(instance);
   if (it == blamed_.end() || it->second.times < kMostBlames) return 0;
   const int64_t until = it->second.since_us + kBlameUs;
   return until > now_us ? until : 0;

@@ -70,8 +70,8 @@ class EngineProtocol {
                       int64_t now_us, const std::function<PeerProof()>& prove);
   void Lose(SessionId id, const std::string& reason, bool orderly = false, bool refused = false);
   // Counts a peer that broke the protocol. Until when it may not come back; 0: it may.
-  void Blame(const std::string& name, int64_t now_us);
-  int64_t BannedUntil(const std::string& name, int64_t now_us);
+  void Blame(const std::string& instance, int64_t now_us);
+  int64_t BannedUntil(const std::string& instance, int64_t now_us);
   void MarkDirty(EngineSession* session);
 
   EngineProtocolOptions options_;
@@ -84,7 +84,7 @@ class EngineProtocol {
     int64_t since_us = 0;
     uint32_t times = 0;
   };
-  std::map<std::string, Blamed> blamed_;  // by the name that they give themselves
+  std::map<std::string, Blamed> blamed_;  // by instance
   std::deque<Inbound> inbox_;
   int64_t checked_us_ = 0;
   int64_t strangers_since_us_ = 0;  // reports about strangers are limited

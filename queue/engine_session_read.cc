@@ -19,6 +19,16 @@ Status CheckBlob(const BlobRef& ref, std::string_view bytes) {
   return {};
 }
 
+// What a budget counts must not go down, nor up without end.
+bool Believable(const Usage& usage) {
+  constexpr double kMost = 1e15;
+  constexpr int64_t kMostTokens = int64_t{1} << 50;
+  return usage.tokens_in >= 0 && usage.tokens_in <= kMostTokens && usage.tokens_out >= 0 &&
+         usage.tokens_out <= kMostTokens && usage.usd >= 0 && usage.usd <= kMost &&
+         usage.device_ms >= 0 && usage.device_ms <= kMost && usage.wall_ms >= 0 &&
+         usage.wall_ms <= kMost;
+}
+
 // Who may send what. PING and BYE are everybody's.
 bool MaySend(Role role, MessageType type) {
   switch (type) {
@@ -141,6 +151,8 @@ Status EngineSession::ReadResult(BatchItem& item, const Frames& frames, size_t* 
   if (!view) return view.error();
   Result<JobResult> result = JobResultFrom(*view);
   if (!result) return result.error();
+  if (!Believable(result->usage))
+    return Wrong("malformed message: a RESULT whose usage is negative or no number");
   ResultMessage out;
   out.run = std::move(item.id.run);
   out.key = item.id.key;

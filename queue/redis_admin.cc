@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "queue/random_name.h"
+#include "queue/redis_store.h"
 
 namespace kev {
 namespace {
@@ -141,8 +142,10 @@ Status RedisAdmin::PutLog(const std::string& run, const std::vector<LogEntry>& l
   const std::string key = Prefix(run) + "log";
   for (const LogEntry& entry : log) {
     const std::string id = std::to_string(entry.last_seq) + "-0";
-    const Result<RedisReply> added = connection_.Call(
-        {"XADD", key, id, "body", entry.body, "digest", entry.digest, "what", entry.what});
+    const std::string sum = LogSum(entry.last_seq, entry.body, entry.digest, entry.what);
+    const Result<RedisReply> added =
+        connection_.Call({"XADD", key, id, "body", entry.body, "digest", entry.digest, "what",
+                          entry.what, "sum", sum});
     if (!added) return added.error();
   }
   return {};

@@ -5,6 +5,8 @@
 #include <unordered_set>
 #include <utility>
 
+#include "engine/core/digest.h"
+#include "queue/blob_id.h"
 #include "queue/codec.h"
 #include "queue/redis_connection.h"
 
@@ -24,8 +26,8 @@ if #top > 0 then seq = string.match(top[1][1], '^%d+') end
 if seq ~= ARGV[2] then
   return redis.error_reply('CONFLICT last seq is ' .. seq .. ', not ' .. ARGV[2])
 end
-redis.call('XADD', KEYS[2], ARGV[3] .. '-0', 'body', ARGV[4], 'digest', ARGV[5], 'what', ARGV[6])
-local a = 7
+redis.call('XADD', KEYS[2], ARGV[3] .. '-0', 'body', ARGV[4], 'digest', ARGV[5], 'what', ARGV[6], 'sum', ARGV[7])
+local a = 8
 for k = 3, #KEYS do
   local n = tonumber(ARGV[a])
   if n > 0 then redis.call('HSET', KEYS[k], unpack(ARGV, a + 1, a + n)) end
@@ -61,6 +63,7 @@ Result<LogEntry> EntryFrom(RedisReply& reply) {
   const auto [end, error] = std::from_chars(id.data(), id.data() + id.size(), entry.last_seq);
   if (error != std::errc() || end == id.data() + id.size() || *end != '-') return corrupt;
   std::vector<RedisReply>& fields = reply.list[1].list;
+  std::string sum;
   for (size_t i = 0; i + 1 < fields.size(); i += 2) {
     if (fields[i].text == "body")
       entry.body = std::move(fields[i + 1].text);
@@ -68,10 +71,30 @@ Result<LogEntry> EntryFrom(RedisReply& reply) {
       entry.digest = std::move(fields[i + 1].text);
     else if (fields[i].text == "what")
       entry.what = std::move(fields[i + 1].text);
+    else if (fields[i].text == "sum")
+      sum = std::move(fields[i + 1].text);
   }
   if (entry.body.empty()) return corrupt;
+  if (!sum.empty() && sum != LogSum(entry.last_seq, entry.body, entry.digest, entry.what)) {
+    return Error{
+        Code::kCorrupt,
+        "entry " + std::to_string(entry.last_seq) +
+            " of the event log in Redis is damaged: it does not have the checksum that was "
+            "written with it. Give the store a backup of its files"};
+  }
   return entry;
 }
+
+}  // namespace
+
+std::string LogSum(uint64_t last_seq, std::string_view body, std::string_view digest,
+                   std::string_view what) {
+  Digest128 sum = DigestOf(body, last_seq);
+  for (const std::string_view rest : {digest, what}) sum = DigestOf(rest, sum.lo ^ sum.hi);
+  return sum.Hex();
+}
+
+namespace {
 
 class Pipelined final : public RedisStore {
  public:
@@ -225,7 +248,8 @@ void Pipelined::IssueCommit(Operation& op) {
   const std::string count = std::to_string(keys.size());
   std::vector<std::string_view> words{"EVALSHA", script_, count};
   words.insert(words.end(), keys.begin(), keys.end());
-  words.insert(words.end(), {numbers[0], numbers[1], numbers[2], c.body, c.digest, c.what});
+  const std::string sum = LogSum(c.last_seq, c.body, c.digest, c.what);
+  words.insert(words.end(), {numbers[0], numbers[1], numbers[2], c.body, c.digest, c.what, sum});
   for (const Projection& p : c.projections) {
     words.push_back(numbers.emplace_back(std::to_string(2 * p.fields.size())));
     for (const auto& [field, value] : p.fields) {
@@ -457,6 +481,8 @@ Result<std::string> Pipelined::Blob(const std::string& sha256) {
   if (reply->kind == RedisReply::Kind::kNil) {
     return Error{Code::kNotFound, "there is no blob " + sha256 + " in the store"};
   }
+  if (Sha256Hex(reply->text) != sha256)
+    return Error{Code::kCorrupt, "blob " + sha256 + " is damaged in the store"};
   return std::move(reply->text);
 }
 

@@ -1,7 +1,7 @@
 // RedisStore: the Store over Redis (hiredis, non-blocking, pipelined), and the reads that tools
 // need.
 //
-// Keys: kev:{RUN}:log (stream, id = last seq of the group; fields body, digest, what),
+// Keys: kev:{RUN}:log (stream, id = last seq of the group; fields body, digest, what, sum),
 // kev:{RUN}:run and kev:{RUN}:cand:<n> (hashes of text), kev:{RUN}:epoch, kev:blob:<sha256>,
 // kev:runs (set). One short Lua script commits. Threads: one. Errors: kUnavailable when the server
 // is gone, kConflict when another epoch or sequence is there.
@@ -18,6 +18,11 @@
 #include "queue/archive.h"
 
 namespace kev {
+
+// Checksum of a log entry, as it stands beside it in Redis: the digest is of the commands that the
+// entry gave, and a figure that changes none of them would not be missed.
+std::string LogSum(uint64_t last_seq, std::string_view body, std::string_view digest,
+                   std::string_view what);
 
 class RedisStore : public Store {
  public:

@@ -13,7 +13,9 @@ case ${1-} in
     ;;
 esac
 BUILD=${KEVOLVE_BUILD:-$ROOT/build}
-[[ -f $BUILD/build.ninja ]] || cmake -S "$ROOT" --preset release >&2
+# tools/quickstart.sh leaves a build without tests.
+grep -qs 'KEVOLVE_BUILD_TESTS:BOOL=ON' "$BUILD/CMakeCache.txt" ||
+  cmake -S "$ROOT" --preset release -B "$BUILD" -DKEVOLVE_BUILD_TESTS=ON >&2
 cmake --build "$BUILD" --target kevolve-chaos >&2
 export KEVOLVE_BUILD_BIN=$BUILD/bin KEVOLVE_SOURCE_DIR=$ROOT
 exec "$BUILD/bin/kevolve-chaos" "$@"

@@ -2,6 +2,7 @@
 // others do not notice.
 #include <doctest/doctest.h>
 
+#include <cmath>
 #include <functional>
 
 #include "queue/blob_id.h"
@@ -32,12 +33,13 @@ class House : public FrameSink {
     sent.emplace_back(route, Message(frames.begin(), frames.end()));
     return true;
   }
-  void Join(const std::string& name, Role role, uint64_t seq = 1) {
+  void Join(const std::string& name, Role role, uint64_t seq = 1, std::string instance = "") {
+    if (instance.empty()) instance = name;
     Hello hello;
     hello.role = role;
     hello.worker = name + ":1";
     hello.slots = 2;
-    Read(name, {EncodeHeader({MessageType::kHello, 0, 0, seq}), EncodeHello(hello, name)});
+    Read(name, {EncodeHeader({MessageType::kHello, 0, 0, seq}), EncodeHello(hello, instance)});
     const std::vector<Inbound> in = engine.Take(10);
     if (in.empty() || !std::holds_alternative<Hello>(in[0].message)) return;
     engine.Send(in[0].session, Welcome{1, {}});
@@ -100,6 +102,9 @@ std::string With(const char* key, const char* value) {
   return EncodeCanonical(body);
 }
 const std::string kOkResult = EncodeCanonical(ToValue(JobResult()));
+std::string WithUsage(const char* key, double value) {
+  return Map({{"verdict", "ok"}, {"usage", Value::Map{{key, value}}}});
+}
 std::string NestedResult(int depth) {
   return std::string(static_cast<size_t>(depth), '\x91') + "\xc0";
 }
@@ -217,6 +222,15 @@ const std::vector<Case>& Cases() {
       {"result that is too large",
        {Head(MessageType::kResult, 1), ResultItem(2), std::string((1 << 20) + 1, '\xc0')},
        "belongs into a blob"},
+      {"usage below zero",
+       {Head(MessageType::kResult, 1), ResultItem(2), WithUsage("device_ms", -1)},
+       "usage is negative"},
+      {"usage without end",
+       {Head(MessageType::kResult, 1), ResultItem(2), WithUsage("usd", INFINITY)},
+       "usage is negative or no number"},
+      {"usage that is no number",
+       {Head(MessageType::kResult, 1), ResultItem(2), WithUsage("wall_ms", NAN)},
+       "usage is negative or no number"},
       {"a blob of no name",
        {Head(MessageType::kBlobGet), Map({{"sha256", "../etc"}})},
        "no SHA-256"},
@@ -309,6 +323,9 @@ TEST_CASE(
   house.Join("bad", Role::kWorker);
   CHECK(house.engine.sessions() == 1);
   CHECK(house.RejectTo("bad")->text.find("has broken the protocol 3 times") != std::string::npos);
+  // Whoever only has its name is not meant: anybody can say one.
+  house.Join("bad", Role::kWorker, 1, "another instance");
+  CHECK(house.engine.sessions() == 2);
   CHECK(house.StillWorks());
   house.now_us += 60'000'001;
   house.Join("bad", Role::kWorker);

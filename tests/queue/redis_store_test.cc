@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
 #include <filesystem>
 #include <fstream>
 #include <memory>
@@ -146,6 +147,36 @@ TEST_CASE("a server that forgot the script is taught it again, in order") {
   REQUIRE(done.size() == 5);
   for (const Completion& c : done) CHECK(c.status.ok());
   CHECK(s.store->WholeLog("R")->back().last_seq == 5);
+}
+
+TEST_CASE("an entry or a blob that was changed in the store is not taken for what was written") {
+  // A figure that changes no command is not in the digest of the commands.
+  Server s;
+  Result<RedisConnection> raw = RedisConnection::Open(s.redis->Address(), std::chrono::seconds(5));
+  REQUIRE(raw.ok());
+  const std::string key = "kev:{R}:log", good = LogSum(1, "body", "digest", "what");
+  REQUIRE(raw->Call({"XADD", key, "1-0", "body", "body", "digest", "digest", "what", "what", "sum",
+                     good})
+              .ok());
+  REQUIRE(s.store->WholeLog("R").ok());
+  for (const auto& [body, digest, what] :
+       {std::array{"bodx", "digest", "what"}, std::array{"body", "digesu", "what"},
+        std::array{"body", "digest", "whau"}}) {
+    REQUIRE(raw->Call({"DEL", key}).ok());
+    REQUIRE(
+        raw->Call({"XADD", key, "1-0", "body", body, "digest", digest, "what", what, "sum", good})
+            .ok());
+    const auto log = s.store->WholeLog("R");
+    REQUIRE_FALSE(log.ok());
+    CHECK(log.error().code == Code::kCorrupt);
+    CHECK(log.error().message.find("entry 1 of the event log") != std::string::npos);
+  }
+  CHECK(LogSum(2, "body", "digest", "what") != good);
+
+  REQUIRE(s.store->PutBlob(RefOf("blob"), "blob").ok());
+  REQUIRE(s.store->Blob(RefOf("blob").sha256).ok());
+  REQUIRE(raw->Call({"SET", "kev:blob:" + RefOf("blob").sha256, "blog"}).ok());
+  CHECK(s.store->Blob(RefOf("blob").sha256).error().code == Code::kCorrupt);
 }
 
 TEST_CASE("a log longer than a page comes whole") {

@@ -64,6 +64,36 @@ TEST_CASE("one key gives one run, however often it is submitted; for other work 
   CHECK(other.exit_code == kExitBadInput);
   Contains(other.err, {"nightly", "another submission", first.c_str()});
   CHECK(sandbox.RunIds().size() == 1);
+  // A run that was removed takes its key along.
+  REQUIRE(sandbox.Run({"kevolve", "rm", first}).exit_code == kExitDone);
+  const std::string second = Submit(sandbox, "2", {"--key", "nightly"});
+  CHECK(!second.empty());
+  CHECK(second != first);
+  CheckEndedWhole(sandbox, second, 2);
+  CHECK(Submit(sandbox, "2", {"--key", ""}).empty());
+}
+
+TEST_CASE("a run is paused, given a larger budget and resumed; and extended the moment it ends") {
+  Sandbox sandbox;
+  StartService(&sandbox);
+  const std::string run = Submit(sandbox, "3");
+  REQUIRE(sandbox.Run({"kevolve", "pause", run}).exit_code == kExitDone);
+  const CommandResult wrong =
+      sandbox.Run({"kevolve", "resume", run, "--engine", "default", "--candidates", "-5"});
+  CHECK(wrong.exit_code == kExitBadInput);
+  Contains(wrong.err, {"candidates=-5"});
+  const CommandResult resumed =
+      sandbox.Run({"kevolve", "resume", run, "--engine", "default", "--candidates", "4"});
+  CHECK_MESSAGE(resumed.exit_code == kExitDone, resumed.err);
+  Contains(resumed.out, {"has a new budget", "goes on"});
+  const CommandResult attached = sandbox.Run({"kevolve", "attach", run, "--json"}, kServiceLimit);
+  CHECK_MESSAGE(attached.exit_code == kExitDone, attached.err);
+  CHECK(DoneLine(attached)["candidates"] == 4);
+  // Its engine may not have let it go yet.
+  const CommandResult more =
+      sandbox.Run({"kevolve", "resume", run, "--candidates", "5", "--json"}, kServiceLimit);
+  CHECK_MESSAGE(more.exit_code == kExitDone, more.err);
+  CHECK(DoneLine(more)["candidates"] == 5);
 }
 
 TEST_CASE("two runs share one engine fairly, each with its own budget") {
@@ -184,6 +214,15 @@ void CheckStandbyTakesOver(Sandbox& sandbox, const std::vector<std::string>& mor
 TEST_CASE("a standby takes over when the first engine dies, and the work ends") {
   Sandbox sandbox;
   CheckStandbyTakesOver(sandbox, {});
+}
+
+TEST_CASE("a store that may throw keys away is refused") {
+  Sandbox sandbox;
+  ForeignRedis redis(sandbox, "always");
+  redis.Cli({"CONFIG", "SET", "maxmemory-policy", "allkeys-lru"});
+  const CommandResult result = sandbox.Run({"kevolve", "engine", "--store", redis.Url()});
+  CHECK(result.exit_code != kExitDone);
+  Contains(result.err, {"maxmemory-policy allkeys-lru", "noeviction"});
 }
 
 TEST_CASE("a standby takes over an external store") {

@@ -34,10 +34,15 @@ Result<std::set<std::string>> TakenByCompaction(const StoredRun& run,
 
 Result<Check> CheckStored(const KeepOptions& options) {
   auto opened = StoredRun::OpenUnfolded(options.runs.front());
+  Check check;
+  if (!opened && opened.error().code == Code::kCorrupt) {
+    check.findings.push_back({"log", opened.error().message});
+    check.skipped = "projections and blobs (the log comes first)";
+    return check;
+  }
   if (!opened) return opened.error();
   StoredRun& run = **opened;
   Warn(run);
-  Check check;
   if (run.store_address.empty()) {
     auto reader = ArchiveReader::Open(run.where);
     if (!reader) return reader.error();

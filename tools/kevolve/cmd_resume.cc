@@ -1,6 +1,9 @@
 // kevolve resume: goes on with a run: a paused one, one that was interrupted, or, with more budget,
 // one that has ended. What was committed is not done again.
+#include <poll.h>
+
 #include <iostream>
+#include <optional>
 
 #include "tools/kevolve/commands.h"
 #include "tools/kevolve/drive.h"
@@ -17,41 +20,78 @@
 namespace kev {
 namespace {
 
-// A live run: a paused one goes on; anything else is another engine's.
-int ResumeLive(const RunOptions& options) {
+constexpr int kLookAgainMs = 100;
+constexpr int kLetsGoMs = 5000;  // until the engine of a run that has just ended has let it go
+
+// A live run: a paused one goes on, with its new budget; anything else is another engine's.
+// nullopt: it is not live any more.
+std::optional<int> ResumeLive(const RunOptions& options, Value limits) {
   ControlOptions control;
+  control.engine = options.engine;
+  control.access = options.engine.empty() ? "" : options.access;
   control.run = options.run;
   control.json = options.json;
   Value arguments;
   arguments.Set("run", options.run);
-  const auto status = CallEngine({"", "", options.run}, "status", std::move(arguments));
-  if (!status) return Complain(status.error());
+  const auto status =
+      CallEngine({control.engine, control.access, options.run}, "status", std::move(arguments));
+  if (!status) {
+    if (status.error().code == Code::kNotFound && options.engine.empty()) return std::nullopt;
+    return Complain(status.error());
+  }
+  if (!options.store.empty() || !options.listen.empty()) {
+    return Complain({Code::kInvalid, "run " + options.run +
+                                         " is live: its engine has its store "
+                                         "and its address already; leave --store and --listen "
+                                         "away"});
+  }
   if (!options.retry.empty()) {
     return Complain({Code::kInvalid, "run " + options.run + " is live: `" + CommandName() +
                                          " dlq retry " + options.run + " " + options.retry.front() +
                                          "` tries the job again"});
   }
-  if ((*status)["paused"].AsBool())
+  if ((*status)["paused"].AsBool()) {
+    if (!limits.IsNull()) {
+      const int told = SignalRun(control, "budget", std::move(limits),
+                                 "run " + options.run + " has a new budget");
+      if (told != kExitDone) return told;
+    }
     return SignalRun(control, "resume", Value(), "run " + options.run + " goes on");
+  }
   const auto folder = FindRunFolder(options.run);
-  return Complain({Code::kExists, "run " + options.run + " is being driven by another engine (" +
-                                      FolderLock::Holder(folder->path) +
-                                      ") and is not paused; nothing was done. `" + CommandName() +
-                                      " attach " + options.run + "` follows it"});
+  return Complain(
+      {Code::kExists, "run " + options.run + " is being driven by another engine" +
+                          (folder ? " (" + FolderLock::Holder(folder->path) + ")" : "") +
+                          " and is not paused; nothing was done. `" + CommandName() + " attach " +
+                          options.run + "` follows it, `" + CommandName() +
+                          " budget` changes its limits"});
+}
+
+// A run that has just ended is let go by its engine a moment later.
+int ResumeLiveOrEnded(const RunOptions& options, const RunFolder& folder, const Value& limits) {
+  for (int waited_ms = 0; waited_ms < kLetsGoMs; waited_ms += kLookAgainMs) {
+    if (const auto done = ResumeLive(options, limits)) return *done;
+    poll(nullptr, 0, kLookAgainMs);
+    if (!IsLive(folder)) return ResumeCommand(options);
+  }
+  return Complain({Code::kExists, "run " + options.run + " has ended, and its engine (" +
+                                      FolderLock::Holder(folder.path) +
+                                      ") still has it; try again in a moment"});
 }
 
 }  // namespace
 
 int ResumeCommand(const RunOptions& options) {
-  const auto folder = FindRunFolder(options.run);
-  if (!folder) return Complain(folder.error());
-  if (IsLive(*folder)) return ResumeLive(options);
   Value limits;
   if (!options.overrides.budget.empty()) {
     Result<Value> read = BudgetFrom(options.overrides.budget);
     if (!read) return Complain(read.error());
     limits = std::move(*read);
   }
+  if (!options.engine.empty()) return *ResumeLive(options, std::move(limits));
+  const auto folder = FindRunFolder(options.run);
+  if (!folder) return Complain(folder.error());
+  if (IsLive(*folder)) return ResumeLiveOrEnded(options, *folder, limits);
   // Read once to learn what it runs on; LiveRun then opens it for writing.
   std::string cores;
   Plan plan;
@@ -60,7 +100,7 @@ int ResumeCommand(const RunOptions& options) {
     auto stored = StoredRun::Open(options.run);
     if (!stored) return Complain(stored.error());
     StoredRun& run = **stored;
-    if (run.state == StoredRun::State::kLive) return ResumeLive(options);
+    if (run.state == StoredRun::State::kLive) return ResumeLiveOrEnded(options, *folder, limits);
     const RunCore& core = *run.core;
     if (core.phase() == Phase::kNew) {
       return Complain(

@@ -82,7 +82,10 @@ void AddRunning(CLI::App& app, Options* o) {
   run->add_option("--engine", o->run.engine,
                   "Hand it to this engine and follow it there: an address, or the name of a "
                   "service on this machine");
-  run->add_option("--key", o->run.key, "With --engine: a key sent twice gives one run");
+  run->add_option("--key", o->run.key, "With --engine: a key sent twice gives one run")
+      ->check([](const std::string& key) {
+        return key.empty() || key.size() > 200 ? "a key is one line of 1 to 200 bytes" : "";
+      });
   run->add_option("--weight", o->run.weight, "With --engine: its share beside other runs")
       ->capture_default_str();
   run->add_flag("--detach", o->run.detach, "With --engine: print the run's name and do not wait");
@@ -97,6 +100,9 @@ void AddRunning(CLI::App& app, Options* o) {
   resume->add_option("--retry", o->resume.retry,
                      "Try this job of its dead-letter list again (c12/build); also in a run that "
                      "has ended");
+  resume->add_option("--engine", o->resume.engine,
+                     "A paused run of this engine goes on there: an address, or the name of a "
+                     "service on this machine (--access: its access file)");
   AddEngine(resume, &o->resume);
   resume->callback([o] { o->exit_code = kev::ResumeCommand(o->resume); });
 

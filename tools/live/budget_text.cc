@@ -44,7 +44,8 @@ Result<Value> BudgetFromWords(const std::vector<std::string>& words) {
       return Error{Code::kInvalid,
                    "'" + word + "': write KEY=LIMIT, e.g. candidates=500 or wall=10m"};
     }
-    limits[word.substr(0, equals)] = word.substr(equals + 1);
+    if (!limits.emplace(word.substr(0, equals), word.substr(equals + 1)).second)
+      return Error{Code::kInvalid, "budget " + word.substr(0, equals) + " is given twice"};
   }
   return BudgetFrom(limits);
 }

@@ -1,6 +1,7 @@
 #include "tools/live/run_archive.h"
 
 #include <filesystem>
+#include <iostream>
 
 #include "queue/codec.h"
 #include "tools/live/run_log.h"
@@ -128,7 +129,15 @@ Status ArchiveFrom(RedisStore& store, const Closing& closing) {
       [&](const std::function<Status(LogEntry)>& each) {
         return ForEachEntry(folder.id, folder.Log(), store, each);
       },
-      [&](const std::string& sha256) { return store.Blob(sha256); });
+      [&](const std::string& sha256) {
+        auto bytes = store.Blob(sha256);
+        if (!bytes && bytes.error().code == Code::kCorrupt) {
+          std::cerr << "kevolve: warning: " << bytes.error().message << "; the archive of run "
+                    << folder.id << " is without it" << std::endl;
+          bytes = Error{Code::kNotFound, bytes.error().message};
+        }
+        return bytes;
+      });
   if (!s.ok()) return s;
   std::error_code ignored;
   fs::remove(folder.Log(), ignored);  // the archive has it

@@ -123,13 +123,20 @@ void RunService::Submit(SessionId session, ClientCall& call) {
   const std::string& key = arguments["key"].AsString();
   const double weight = arguments["weight"].AsDouble(1);
   if (key.empty() || key.size() > kMostKey || key.find('\n') != std::string::npos)
-    return answer(Error{Code::kInvalid, "a submission needs a key: a line of at most 200 bytes"});
+    return answer(Error{Code::kInvalid, "a key is one line of 1 to 200 bytes"});
   if (!(weight > 0) || weight > 1e6)
     return answer(Error{Code::kInvalid, "weight must be above 0 (1 is usual), at most 1e6"});
   Result<Plan> plan = PlanFrom(arguments["plan"]);
   if (!plan) return answer(plan.error());
   const std::string digest = DigestOf(arguments["plan"], weight);
-  if (const auto known = submissions_.find(key); known != submissions_.end()) {
+  auto known = submissions_.find(key);
+  // Its run was removed, and the key with it.
+  if (known != submissions_.end() && !waiters_.contains(known->second.run) &&
+      engine_->Find(known->second.run) == nullptr && !FolderOf(known->second.run)) {
+    submissions_.erase(known);
+    known = submissions_.end();
+  }
+  if (known != submissions_.end()) {
     if (known->second.digest != digest) {
       return answer(Error{Code::kInvalid,
                           "key '" + key + "' was used for another submission (run " +

@@ -177,6 +177,12 @@ Status StoreKeeper::CheckDurability(RedisAdmin& admin) {
           " does not allow CONFIG: how durable it is, its owner must know");
     return {};
   }
+  // What is evicted is lost as well, whatever is synced.
+  const std::string policy = admin.Setting("maxmemory-policy");
+  if (policy != "noeviction" && !policy.empty()) {
+    return Error{Code::kInvalid, "the store at " + shown_ + " has maxmemory-policy " + policy +
+                                     " and may throw keys away: set it to noeviction"};
+  }
   const std::string wanted = options_.durability == Durability::kStrict   ? "always"
                              : options_.durability == Durability::kNormal ? "everysec"
                                                                           : "no";
