@@ -126,6 +126,34 @@ TEST_CASE("a run whose engine alone was killed is resumed, whatever of it still 
   CheckGoesOn(before, LogOf(sandbox, run));
 }
 
+// A store that lost a quarter of its log was gone on with, and nobody was told.
+TEST_CASE("what a store had confirmed and lost while no engine lived is found out") {
+  Sandbox sandbox;
+  RunningCommand* command = sandbox.Start({"kevolve", "run", Fixture("tiny.yaml"), "--candidates",
+                                           "9", "--durability", "strict", "--json"});
+  const std::string run = RunIdOf(command);
+  const std::string mark = sandbox.Path("runs/" + run + "/confirmed");
+  REQUIRE(WaitUntil([&] { return std::filesystem::exists(mark); }, std::chrono::seconds(60)));
+  KillEverything(sandbox);
+  std::istringstream marked(ReadFile(mark));
+  uint64_t seq = 0;
+  std::string promise;
+  REQUIRE(static_cast<bool>(marked >> seq >> promise));
+  CHECK(promise == "strict");
+  CHECK(seq <= LogOf(sandbox, run).size());
+  sandbox.Write("runs/" + run + "/confirmed", "100000 strict\n");
+  const CommandResult refused = sandbox.Run({"kevolve", "resume", run});
+  CHECK(refused.exit_code == 6);
+  CHECK_MESSAGE(refused.err.find("event 100000 had been confirmed") != std::string::npos,
+                refused.err);
+  sandbox.Write("runs/" + run + "/confirmed", "100000 may-lose\n");
+  const CommandResult result =
+      sandbox.Run({"kevolve", "resume", run, "--json"}, std::chrono::seconds(90));
+  CHECK_MESSAGE(result.exit_code == 0, result.err);
+  CHECK(result.out.find("event 100000 had been confirmed") != std::string::npos);
+  CHECK_FALSE(std::filesystem::exists(mark));
+}
+
 TEST_CASE("a run that is being driven refuses a second engine, and goes on") {
   Sandbox sandbox;
   RunningCommand* command = StartRun(&sandbox, "3");

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "tools/live/confirmed_mark.h"
 #include "tools/live/file_system.h"
 #include "tools/live/run_epoch.h"
 #include "tools/live/stored_run.h"
@@ -16,6 +17,7 @@ namespace fs = std::filesystem;
 using std::chrono::milliseconds;
 
 constexpr int64_t kTickMs = 250;  // children, disk
+constexpr int64_t kMarksMs = 1000;
 constexpr milliseconds kHeartbeat{900};
 constexpr int kLiveness = 4;
 // How long workers that are not ours have to come back with what they hold after a restart.
@@ -122,6 +124,10 @@ Result<ServedRun*> EngineService::Load(const RunFolder& folder) {
   auto core = run->log->Load(**store, {.payloads = true, .keep_ended = options_.keep_ended});
   if (!core) return core.error();
   run->core = std::move(*core);
+  if (Status s = CheckConfirmedMark(folder, run->core->last_seq(),
+                                    [this](const std::string& text) { Say(text); });
+      !s.ok())
+    return s.error();
   auto epoch = TakeRunEpoch(**store, **admin, folder, store_->address());
   if (!epoch) return epoch.error();
   run->epoch = *epoch;
@@ -236,6 +242,14 @@ void EngineService::Tick(int64_t now_ms) {
       on_fleet_failure(s.error());
     else
       failure_ = s.error();
+  }
+  if (now_ms >= next_marks_ms_) {
+    next_marks_ms_ = now_ms + kMarksMs;
+    for (const auto& [id, run] : runs_) {
+      if (run->hosted == nullptr || run->hosted->confirmed_seq() <= run->marked_seq) continue;
+      run->marked_seq = run->hosted->confirmed_seq();
+      WriteConfirmedMark(run->folder, run->marked_seq, options_.durability);
+    }
   }
   if (on_tick) on_tick(now_ms);
 }

@@ -59,6 +59,7 @@ struct ServedRun {
   std::unique_ptr<RunCore> core;
   std::unique_ptr<RunLog> log;
   uint64_t epoch = 0;
+  uint64_t marked_seq = 0;  // confirmed, as the folder knows it
   double weight = 1;
   std::string submission;       // its idempotency key; "" for runs that were not submitted
   HostedRun* hosted = nullptr;  // while it is driven
@@ -131,6 +132,7 @@ class EngineService {
   bool disk_low_ = false;
   bool leaving_ = false;
   int64_t next_tick_ms_ = 0;
+  int64_t next_marks_ms_ = 0;
 };
 
 }  // namespace kev

@@ -30,6 +30,7 @@ bool IsRunId(const std::string& name);
 struct RunFolder {
   std::string id;
   std::string path;
+  std::string Confirmed() const { return path + "/confirmed"; }  // tools/live/confirmed_mark.h
   std::string Epoch() const { return path + "/epoch"; }  // engines so far, beside the store's
   std::string Outside() const { return path + "/outside-workers"; }  // there: some have joined
   std::string Engine() const { return path + "/engine"; }  // which service has it; else none

@@ -118,6 +118,7 @@ Status PutStoreAway(StoreKeeper& store, const RunFolder& folder) {
   // There is no store any more that could be the wrong one.
   fs::remove(engine.StoreName(), ignored);
   fs::remove(folder.Epoch(), ignored);
+  fs::remove(folder.Confirmed(), ignored);
   fs::remove(folder.Archive() + ".before", ignored);  // of a run that went on after its end
   return status;
 }

@@ -248,6 +248,7 @@ void RunService::ReapClosers(int64_t now_ms) {
     }
     if (status.ok()) {
       std::error_code ignored;
+      fs::remove(run->folder.Confirmed(), ignored);
       fs::remove(run->folder.Epoch(), ignored);  // there is no store any more that it speaks of
       engine_->Forget(*run);
       it = closers_.erase(it);
