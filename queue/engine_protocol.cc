@@ -183,17 +183,28 @@ void EngineProtocol::RefuseStranger(std::string_view route, RejectReason reason,
                                     const std::string& text, int64_t now_us,
                                     const std::function<PeerProof()>& prove) {
   Refuse(route, reason, text);
-  if (now_us - strangers_since_us_ > kStrangersPerUs) {
-    strangers_since_us_ = now_us;
-    strangers_ = 0;
-  }
-  if (++strangers_ > kMostStrangers) return;
+  if (!MayReportStranger(now_us)) return;
   const PeerProof proof = prove();
   inbox_.push_back(
       {0, SessionLost{"refused a peer (" +
                           (proof.address.empty() ? std::string("unknown address") : proof.address) +
                           "): " + text,
                       /*orderly=*/false, /*refused=*/true}});
+}
+
+bool EngineProtocol::MayReportStranger(int64_t now_us) {
+  if (now_us - strangers_since_us_ > kStrangersPerUs) {
+    strangers_since_us_ = now_us;
+    strangers_ = 0;
+  }
+  return ++strangers_ <= kMostStrangers;
+}
+
+void EngineProtocol::TurnedAway(const std::string& address, const std::string& why,
+                                int64_t now_us) {
+  if (!MayReportStranger(now_us)) return;
+  inbox_.push_back({0, SessionLost{"refused a peer (" + address + "): " + why, /*orderly=*/false,
+                                   /*refused=*/true}});
 }
 
 void EngineProtocol::Blame(const std::string& instance, int64_t now_us) {

@@ -8,13 +8,15 @@
 #include <cerrno>
 #include <cstring>
 #include <optional>
+#include <utility>
 #include <vector>
 
 namespace kev {
 namespace {
 
 // version, request id, domain, address, identity, mechanism, credentials…
-constexpr size_t kRequestId = 1, kMechanism = 5, kCredentials = 6;
+constexpr size_t kRequestId = 1, kAddress = 3, kMechanism = 5, kCredentials = 6;
+constexpr size_t kMostRefused = 100;  // that wait to be taken
 
 std::optional<std::vector<std::string>> ReceiveAll(void* socket) {
   std::vector<std::string> frames;
@@ -74,6 +76,11 @@ void ZmqGuard::Run(void* socket) {
   zmq_close(socket);
 }
 
+std::vector<std::string> ZmqGuard::TakeRefused() {
+  const std::lock_guard lock(mutex_);
+  return std::exchange(refused_, {});
+}
+
 bool ZmqGuard::Answer(void* socket) {
   const std::optional<std::vector<std::string>> request = ReceiveAll(socket);
   if (!request) return false;
@@ -84,6 +91,11 @@ bool ZmqGuard::Answer(void* socket) {
     zmq_z85_encode(key.data(), reinterpret_cast<const uint8_t*>((*request)[kCredentials].data()),
                    32);
     if (const auto it = roles_.find(key.data()); it != roles_.end()) role = Name(it->second);
+  }
+  if (role.empty()) {
+    const std::lock_guard lock(mutex_);
+    if (refused_.size() < kMostRefused && request->size() > kAddress)
+      refused_.push_back((*request)[kAddress]);
   }
   const std::string id = request->size() > kRequestId ? (*request)[kRequestId] : "";
   const bool known = !role.empty();

@@ -10,8 +10,11 @@
 
 #include <map>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <thread>
+#include <utility>
+#include <vector>
 
 #include "engine/core/result.h"
 #include "engine/host/transport.h"
@@ -28,6 +31,8 @@ class ZmqGuard {
   ~ZmqGuard();
   ZmqGuard(const ZmqGuard&) = delete;
   ZmqGuard& operator=(const ZmqGuard&) = delete;
+  // Addresses of peers whose keys were refused since the last call. From any thread.
+  std::vector<std::string> TakeRefused();
 
  private:
   ZmqGuard(std::map<std::string, Role> roles, int stop) : roles_(std::move(roles)), stop_(stop) {}
@@ -36,6 +41,8 @@ class ZmqGuard {
 
   const std::map<std::string, Role> roles_;
   const int stop_;  // eventfd
+  std::mutex mutex_;
+  std::vector<std::string> refused_;
   std::thread thread_;
 };
 

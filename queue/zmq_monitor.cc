@@ -62,7 +62,7 @@ ZmqMonitor::~ZmqMonitor() {
   if (pair_ != nullptr) zmq_close(pair_);
 }
 
-// Two frames: event u16 and value u32, unaligned; then the endpoint, which nobody needs here.
+// Two frames: event u16 and value u32, unaligned; then the endpoint.
 std::optional<ZmqEvent> ZmqMonitor::Next() {
   unsigned char bytes[16];
   int n;
@@ -70,7 +70,7 @@ std::optional<ZmqEvent> ZmqMonitor::Next() {
     n = zmq_recv(pair_, bytes, sizeof bytes, ZMQ_DONTWAIT);
   } while (n < 0 && errno == EINTR);
   if (n < 0) return std::nullopt;
-  char endpoint[1];
+  char endpoint[4] = "";
   int more = 0;
   size_t size = sizeof more;
   while (zmq_getsockopt(pair_, ZMQ_RCVMORE, &more, &size) == 0 && more != 0) {
@@ -81,7 +81,7 @@ std::optional<ZmqEvent> ZmqMonitor::Next() {
   uint32_t value;
   std::memcpy(&event, bytes, sizeof event);
   std::memcpy(&value, bytes + sizeof event, sizeof value);
-  return ZmqEvent{KindOf(event, value), value};
+  return ZmqEvent{KindOf(event, value), value, std::memcmp(endpoint, "tcp:", 4) == 0};
 }
 
 int ZmqMonitor::Descriptor() const {

@@ -25,6 +25,7 @@ struct ZmqEvent {
   };
   Kind kind = Kind::kOther;
   uint32_t value = 0;
+  bool tcp = false;  // of an endpoint with tcp
 };
 
 class ZmqMonitor {

@@ -1,7 +1,9 @@
 #include "queue/zmq_transport.h"
 
+#include <netdb.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -109,13 +111,29 @@ class Router final : public ZmqTransport, private FrameSink {
   std::optional<ZmqMonitor> monitor_;
   std::optional<ZmqSocket> socket_;
   ConnectionWatch watch_;
-  std::vector<uint64_t> closed_;  // to be told when all is read
+  std::map<int, std::string> addresses_;  // by descriptor, where keys are asked for
+  size_t refused_keys_ = 0;               // whose connection has not ended yet
+  const char* turned_away_ = nullptr;     // why the connection that ends next was refused
+  std::vector<uint64_t> closed_;          // to be told when all is read
   EngineProtocol protocol_;
   AnyOf any_;
   Multipart message_;
   Frames frames_;
   Frames sending_;
 };
+
+// Of a connection that was just accepted; it may have gone again.
+std::string AddressOf(int descriptor) {
+  sockaddr_storage address{};
+  socklen_t size = sizeof address;
+  if (getpeername(descriptor, reinterpret_cast<sockaddr*>(&address), &size) != 0)
+    return "unknown address";
+  char host[NI_MAXHOST], port[NI_MAXSERV];
+  if (getnameinfo(reinterpret_cast<sockaddr*>(&address), size, host, sizeof host, port, sizeof port,
+                  NI_NUMERICHOST | NI_NUMERICSERV) != 0)
+    return "ipc";
+  return "tcp " + std::string(host) + ":" + port;
+}
 
 Status Router::Bind() {
   if (!any_.good()) return Error{Code::kInternal, std::string("epoll: ") + std::strerror(errno)};
@@ -180,9 +198,38 @@ std::vector<Inbound> Router::Receive(size_t most) {
 }
 
 void Router::ReadEvents() {
+  for (const std::string& address : guard_ ? guard_->TakeRefused() : std::vector<std::string>()) {
+    ++refused_keys_;
+    protocol_.TurnedAway("tcp " + address, "its key is not known here", NowUs());
+  }
   while (const std::optional<ZmqEvent> event = monitor_->Next()) {
-    if (event->kind == ZmqEvent::Kind::kAccepted) watch_.Accepted(static_cast<int>(event->value));
-    if (event->kind == ZmqEvent::Kind::kDisconnected) watch_.Closed(static_cast<int>(event->value));
+    const int descriptor = static_cast<int>(event->value);
+    switch (event->kind) {
+      case ZmqEvent::Kind::kAccepted:
+        watch_.Accepted(descriptor);
+        if (guard_) addresses_[descriptor] = AddressOf(descriptor);
+        break;
+      // The connection that was refused is the one whose end follows.
+      case ZmqEvent::Kind::kOtherMechanism:
+        turned_away_ = "it came without a key";
+        break;
+      // Who notices first that the other end has no keys hangs up. With an unknown key the guard
+      // has said it already. Over ipc somebody only looks whether the engine listens.
+      case ZmqEvent::Kind::kHandshakeBroken:
+        if (event->tcp && refused_keys_ > 0)
+          --refused_keys_;
+        else if (event->tcp)
+          turned_away_ = "it came without a key, or does not speak the protocol";
+        break;
+      case ZmqEvent::Kind::kDisconnected:
+        watch_.Closed(descriptor);
+        if (turned_away_ != nullptr && guard_)
+          protocol_.TurnedAway(addresses_[descriptor], turned_away_, NowUs());
+        turned_away_ = nullptr;
+        break;
+      default:
+        break;
+    }
   }
   for (const uint64_t connection : watch_.TakeClosed()) closed_.push_back(connection);
 }

@@ -209,9 +209,13 @@ JobResult HandleCompile(const Job& job, StageContext& context) {
   if (!target) return Failed(FailureClass::kTaskBroken, target.error().message);
   Result<BuildPlan> plan = PlanBuild(job, task, **target);
   if (!plan) {
-    bool candidates_fault = plan.error().code == Code::kNotFound &&
-                            job.candidate->id.kind == SubjectKind::kCandidate &&
-                            job.candidate->variant.empty();
+    // A proposer may ask for a library or name a variant that is not there; what the task says of
+    // its own variants must hold.
+    const std::string& variant = job.candidate->variant;
+    const bool named = std::any_of(task.variants.begin(), task.variants.end(),
+                                   [&](const Variant& v) { return v.name == variant; });
+    const bool candidates_fault = job.candidate->id.kind == SubjectKind::kCandidate &&
+                                  (variant.empty() ? plan.error().code == Code::kNotFound : !named);
     if (candidates_fault) return Refused(Verdict::kUnusable, plan.error().message);
     return Failed(FailureClass::kTaskBroken, plan.error().message);
   }

@@ -51,6 +51,12 @@ class OpenHouse {
   std::vector<Hello> hellos;
   std::vector<std::string> refused;  // of strangers
   std::atomic<int> results{0};
+  std::atomic<int> refusals{0};
+  // Connections that are refused are told a moment after the peer knows.
+  bool AwaitRefusal() {
+    for (int i = 0; i < 1000 && refusals == 0; ++i) poll(nullptr, 0, 5);
+    return refusals > 0;
+  }
 
  private:
   void Run() {
@@ -75,6 +81,7 @@ class OpenHouse {
           ++results;
         } else if (auto* lost = std::get_if<SessionLost>(&m.message); lost && m.session == 0) {
           refused.push_back(lost->reason);
+          ++refusals;
         }
       }
       transport_->Flush();
@@ -226,6 +233,9 @@ TEST_CASE("with keys, nobody else comes in over tcp, and each hears why") {
     const Error why = WhyNot(WorkerAt(tcp, ""));
     CHECK(why.code == Code::kPermission);
     CHECK_MESSAGE(why.message.find("without a key") != std::string::npos, why.message);
+    REQUIRE(engine.AwaitRefusal());
+    engine.Close();
+    CHECK_MESSAGE(engine.refused[0].find("without a key") != std::string::npos, engine.refused[0]);
   }
   SUBCASE("with a key that the engine does not know") {
     Result<Access> fresh = MakeAccess();
@@ -234,6 +244,11 @@ TEST_CASE("with keys, nobody else comes in over tcp, and each hears why") {
     const Error why = WhyNot(WorkerAt(tcp, other / "access"));
     CHECK(why.code == Code::kPermission);
     CHECK_MESSAGE(why.message.find("does not know the key") != std::string::npos, why.message);
+    REQUIRE(engine.AwaitRefusal());
+    engine.Close();
+    CHECK_MESSAGE(engine.refused[0].find("tcp 127.0.0.1") != std::string::npos, engine.refused[0]);
+    CHECK_MESSAGE(engine.refused[0].find("key is not known") != std::string::npos,
+                  engine.refused[0]);
   }
   SUBCASE("with the file of another engine") {
     Result<Access> fresh = MakeAccess();

@@ -211,8 +211,12 @@ TEST_CASE("a stage process that hangs is replaced, and the run ends by itself") 
   RunningCommand* command = StartRun(&sandbox, "3");
   const std::string run = RunIdOf(command);
   REQUIRE(WaitUntil([&] { return HasResult(sandbox, run, "p1"); }));
-  const std::vector<pid_t> verifiers = ProcessesNamed(sandbox, "kevolve-verify");
-  REQUIRE(verifiers.size() == 1);
+  // What it has just forked, and is not yet another program, counts as well for a moment.
+  std::vector<pid_t> verifiers;
+  REQUIRE(WaitUntil([&] {
+    verifiers = ProcessesNamed(sandbox, "kevolve-verify");
+    return verifiers.size() == 1;
+  }));
   kill(verifiers[0], SIGSTOP);
   const CommandResult result = command->Wait(kLimit);
   CheckWhole(sandbox, result, run, 3);

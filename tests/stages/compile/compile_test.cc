@@ -125,6 +125,19 @@ TEST_CASE("candidates made from a template take the variant's flags and librarie
   CHECK(Compile(context, job).verdict == Verdict::kOk);
 }
 
+// A proposer that named one ended the whole run as failed.
+TEST_CASE(
+    "a candidate of a variant that the task does not have is unusable, and no fault of the task") {
+  FakeStageContext context;
+  context.SetRun(SmallRun());
+  Job job = CompileJob(context, kGood);
+  job.candidate->variant = "../../x";
+  const JobResult result = Compile(context, job);
+  REQUIRE_FALSE(result.failure.has_value());
+  CHECK(result.verdict == Verdict::kUnusable);
+  CHECK(result.message.find("'../../x'") != std::string::npos);
+}
+
 TEST_CASE("a source that does not compile is no_compile with its first error") {
   FakeStageContext context;
   context.SetRun(SmallRun());
