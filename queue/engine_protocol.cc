@@ -113,7 +113,6 @@ void EngineProtocol::Greet(std::string_view route, const WireHeader& header, con
   }
   EngineSession::Identity identity;
   identity.id = ++last_id_;
-  identity.worker = hello->worker;
   identity.route = route;
   identity.instance = instance;
   identity.name = hello->worker + (proof.address.empty() ? "" : " (" + proof.address + ")");
@@ -183,13 +182,12 @@ void EngineProtocol::RefuseStranger(std::string_view route, RejectReason reason,
                                     const std::string& text, int64_t now_us,
                                     const std::function<PeerProof()>& prove) {
   Refuse(route, reason, text);
-  if (!MayReportStranger(now_us)) return;
-  const PeerProof proof = prove();
-  inbox_.push_back(
-      {0, SessionLost{"refused a peer (" +
-                          (proof.address.empty() ? std::string("unknown address") : proof.address) +
-                          "): " + text,
-                      /*orderly=*/false, /*refused=*/true}});
+  if (MayReportStranger(now_us)) ReportStranger(prove().address, text);
+}
+
+void EngineProtocol::TurnedAway(const std::string& address, const std::string& why,
+                                int64_t now_us) {
+  if (MayReportStranger(now_us)) ReportStranger(address, why);
 }
 
 bool EngineProtocol::MayReportStranger(int64_t now_us) {
@@ -200,11 +198,11 @@ bool EngineProtocol::MayReportStranger(int64_t now_us) {
   return ++strangers_ <= kMostStrangers;
 }
 
-void EngineProtocol::TurnedAway(const std::string& address, const std::string& why,
-                                int64_t now_us) {
-  if (!MayReportStranger(now_us)) return;
-  inbox_.push_back({0, SessionLost{"refused a peer (" + address + "): " + why, /*orderly=*/false,
-                                   /*refused=*/true}});
+void EngineProtocol::ReportStranger(const std::string& address, const std::string& why) {
+  inbox_.push_back(
+      {0, SessionLost{
+              "refused a peer (" + (address.empty() ? "unknown address" : address) + "): " + why,
+              /*orderly=*/false, /*refused=*/true}});
 }
 
 void EngineProtocol::Blame(const std::string& instance, int64_t now_us) {

@@ -49,9 +49,9 @@ class EngineProtocol {
   void Read(std::string_view route, const Frames& frames, int64_t now_us,
             const std::function<PeerProof()>& prove);
   // The connection is closed, and everything that came over it has been read.
+  void Closed(uint64_t connection);
   // A peer that did not get as far as a message: its connection was refused.
   void TurnedAway(const std::string& address, const std::string& why, int64_t now_us);
-  void Closed(uint64_t connection);
   // Gives up sessions that have been silent. Call it only when nothing is left to read, so that a
   // pause of this process is not taken for theirs.
   void Expire(int64_t now_us);
@@ -68,6 +68,7 @@ class EngineProtocol {
              const std::function<PeerProof()>& prove);
   Status MayJoin(const Hello& hello, const PeerProof& proof) const;
   bool MayReportStranger(int64_t now_us);
+  void ReportStranger(const std::string& address, const std::string& why);
   void Refuse(std::string_view route, RejectReason reason, const std::string& text);
   void RefuseStranger(std::string_view route, RejectReason reason, const std::string& text,
                       int64_t now_us, const std::function<PeerProof()>& prove);

@@ -27,7 +27,6 @@ class EngineSession {
     std::string route;     // the connection
     std::string instance;  // the process behind it, whatever its connection
     std::string name;      // for messages: "host:pid (tcp 10.0.0.7)"
-    std::string worker;    // as it calls itself
     uint64_t connection = 0;
     Role role = Role::kWorker;
     uint32_t slots = 1;

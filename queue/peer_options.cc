@@ -25,8 +25,8 @@ Result<PeerOptions> PeerOptionsFor(Role role, const std::string& endpoint,
     if (!access) return access.error();
     const auto keys = access->peers.find(role);
     if (keys == access->peers.end() || keys->second.secret_key.empty()) {
-      return Error{Code::kPermission, access_file + ": this access file has no keys for a " +
-                                          Name(role) + "; ask for a copy that has them"};
+      return Error{Code::kPermission, access_file + ": this access file has no keys for " +
+                                          WithArticle(role) + "; ask for a copy that has them"};
     }
     out.zmq.curve =
         CurvePeer{access->engine.public_key, keys->second.public_key, keys->second.secret_key};

@@ -126,12 +126,11 @@ class Router final : public ZmqTransport, private FrameSink {
 std::string AddressOf(int descriptor) {
   sockaddr_storage address{};
   socklen_t size = sizeof address;
-  if (getpeername(descriptor, reinterpret_cast<sockaddr*>(&address), &size) != 0)
-    return "unknown address";
   char host[NI_MAXHOST], port[NI_MAXSERV];
-  if (getnameinfo(reinterpret_cast<sockaddr*>(&address), size, host, sizeof host, port, sizeof port,
+  if (getpeername(descriptor, reinterpret_cast<sockaddr*>(&address), &size) != 0 ||
+      getnameinfo(reinterpret_cast<sockaddr*>(&address), size, host, sizeof host, port, sizeof port,
                   NI_NUMERICHOST | NI_NUMERICSERV) != 0)
-    return "ipc";
+    return "unknown address";
   return "tcp " + std::string(host) + ":" + port;
 }
 
@@ -212,6 +211,9 @@ void Router::ReadEvents() {
       // The connection that was refused is the one whose end follows.
       case ZmqEvent::Kind::kOtherMechanism:
         turned_away_ = "it came without a key";
+        break;
+      case ZmqEvent::Kind::kKeyRefused:
+        if (refused_keys_ > 0) --refused_keys_;
         break;
       // Who notices first that the other end has no keys hangs up. With an unknown key the guard
       // has said it already. Over ipc somebody only looks whether the engine listens.

@@ -145,9 +145,9 @@ class Placer {
   void Progressed(const AttemptId& id, int64_t now_ms);
   // The attempt is over, wherever it was. `busy_ms` is the time that the worker spent on it: it
   // sets how much is sent ahead; < 0: not known.
-  // It was placed and has not been sent: as if it never had been, and it is forgotten.
-  void NotSent(const AttemptId& id);
   void Finished(const AttemptId& id, double busy_ms);
+  // It was placed and has not been sent: it is forgotten, and cost the worker no credit.
+  void NotSent(const AttemptId& id);
   // The worker hands it back unbegun: it is ready again, before those that came after it.
   void Returned(const AttemptId& id, int64_t now_ms);
   // The attempt is no longer wanted. Gives the worker that has it, if one has: its slot stays taken

@@ -38,8 +38,6 @@ struct Answer {
 };
 Answer AnswerTo(const Job& job, Fate fate, CounterRandom& random);
 
-// A reference that is the same for the same text.
-
 }  // namespace kev::sim
 
 #endif  // KEV_TOOLS_SIM_ANSWERS_H_
