@@ -80,6 +80,35 @@ std::string Section(const StageContract& contract) {
 
 }  // namespace
 
+namespace {
+
+FactKind KindOf(FieldType type) {
+  switch (type) {
+    case FieldType::kInt:
+    case FieldType::kDuration:
+      return FactKind::kInt;
+    case FieldType::kDouble:
+      return FactKind::kNumber;
+    case FieldType::kBool:
+      return FactKind::kBool;
+    case FieldType::kString:
+      return FactKind::kText;
+    case FieldType::kStringList:
+      return FactKind::kList;
+    case FieldType::kMap:
+      break;
+  }
+  return FactKind::kMap;
+}
+
+}  // namespace
+
+std::map<std::string, FactKind> FactKinds(const StageContract& contract) {
+  std::map<std::string, FactKind> kinds;
+  for (const Fact& fact : contract.facts) kinds[fact.name] = KindOf(fact.type);
+  return kinds;
+}
+
 const char* Name(FieldType type) {
   switch (type) {
     case FieldType::kInt:

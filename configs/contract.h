@@ -4,6 +4,7 @@
 #ifndef KEV_CONFIGS_CONTRACT_H_
 #define KEV_CONFIGS_CONTRACT_H_
 
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -46,6 +47,8 @@ struct StageContract {
 
 const std::vector<StageContract>& StageContracts();
 const StageContract* FindContract(std::string_view stage);
+// The facts as a step of a plan declares them.
+std::map<std::string, FactKind> FactKinds(const StageContract& contract);
 // stages/CONTRACT.md, generated.
 std::string ContractMarkdown();
 

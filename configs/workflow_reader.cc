@@ -137,6 +137,7 @@ void ReadStep(const YamlNode& id, const YamlNode& node, WorkflowDraft* draft, Re
     step.kind = rest.contract->kind;
     step.batch = rest.contract->batch;
     step.stateful = rest.contract->stateful;
+    step.facts = FactKinds(*rest.contract);
     step.settings = ReadSettings(*rest.contract, with, with != nullptr ? with->at : id.at, report);
     step.final_fidelity =
         step.kind == StageKind::kProfile && step.settings["rigor"].AsString() == "final";

@@ -4,7 +4,7 @@
 #include <charconv>
 
 #include "queue/random_name.h"
-#include "queue/redis_store.h"
+#include "queue/redis_log.h"
 
 namespace kev {
 namespace {
@@ -12,10 +12,6 @@ namespace {
 constexpr std::string_view kIdentityKey = "kev:store";
 constexpr size_t kBatch = 512;  // keys of one UNLINK, log entries on their way
 
-std::string Prefix(const std::string& run) { return "kev:{" + run + "}:"; }
-
-// As a glob pattern: run ids hold nothing that means something there but for the braces, which
-// SCAN's patterns take as they are.
 bool IsProjection(std::string_view key) {
   return key == "run" || key.starts_with("cand:") || key.starts_with("req:") ||
          key.starts_with("prep:");
@@ -74,7 +70,7 @@ Result<std::vector<std::string>> RedisAdmin::Runs() {
 }
 
 Result<uint64_t> RedisAdmin::Epoch(const std::string& run) {
-  const std::string key = Prefix(run) + "epoch";
+  const std::string key = RunKey(run, "epoch");
   Result<RedisReply> reply = connection_.Call({"GET", key});
   if (!reply) return reply.error();
   if (reply->kind == RedisReply::Kind::kNil) return uint64_t{0};
@@ -109,7 +105,7 @@ Result<std::vector<std::string>> RedisAdmin::Scan(const std::string& pattern) {
 }
 
 Result<std::map<std::string, RedisAdmin::Fields>> RedisAdmin::Projections(const std::string& run) {
-  const std::string prefix = Prefix(run);
+  const std::string prefix = RunKey(run, "");
   Result<std::vector<std::string>> keys = Scan(prefix + "*");
   if (!keys) return keys.error();
   std::map<std::string, Fields> projections;
@@ -127,7 +123,7 @@ Result<std::map<std::string, RedisAdmin::Fields>> RedisAdmin::Projections(const 
 
 Status RedisAdmin::PutProjection(const std::string& run, const Projection& projection) {
   if (Status s = DropProjection(run, projection.key); !s.ok()) return s;
-  const std::string key = Prefix(run) + projection.key;
+  const std::string key = RunKey(run, projection.key);
   std::vector<std::string_view> words{"HSET", key};
   for (const auto& [field, value] : projection.fields) words.insert(words.end(), {field, value});
   const Result<RedisReply> set = connection_.Call(words);
@@ -135,11 +131,11 @@ Status RedisAdmin::PutProjection(const std::string& run, const Projection& proje
 }
 
 Status RedisAdmin::DropProjection(const std::string& run, const std::string& key) {
-  return Unlink({Prefix(run) + key});
+  return Unlink({RunKey(run, key)});
 }
 
 Status RedisAdmin::PutLog(const std::string& run, const std::vector<LogEntry>& log) {
-  const std::string key = Prefix(run) + "log";
+  const std::string key = RunKey(run, "log");
   for (const LogEntry& entry : log) {
     const std::string id = std::to_string(entry.last_seq) + "-0";
     const std::string sum = LogSum(entry.last_seq, entry.body, entry.digest, entry.what);
@@ -152,7 +148,8 @@ Status RedisAdmin::PutLog(const std::string& run, const std::vector<LogEntry>& l
 }
 
 Status RedisAdmin::DropRun(const std::string& run) {
-  const Result<std::vector<std::string>> keys = Scan(Prefix(run) + "*");
+  // Run ids hold nothing that means something in a pattern, and SCAN takes braces as they are.
+  const Result<std::vector<std::string>> keys = Scan(RunKey(run, "*"));
   if (!keys) return keys.error();
   if (Status s = Unlink(*keys); !s.ok()) return s;
   const Result<RedisReply> gone = connection_.Call({"SREM", "kev:runs", run});

@@ -120,7 +120,11 @@ Error ErrorOf(const RedisReply& reply) {
   }
   if (text.starts_with("LOADING") || text.starts_with("BUSY"))
     return {Code::kUnavailable, "Redis: " + text};
-  if (text.starts_with("WRONGTYPE")) return {Code::kCorrupt, "Redis: " + text};
+  if (text.starts_with("WRONGTYPE")) {
+    return {Code::kCorrupt,
+            "under a key of kevolve's (kev:...) Redis has data that kevolve did not write there "
+            "(WRONGTYPE): give it a Redis of its own"};
+  }
   if (text.starts_with("NOAUTH") || text.starts_with("NOPERM"))
     return {Code::kPermission, "Redis: " + text};
   return {Code::kInternal, "Redis: " + text};

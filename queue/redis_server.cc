@@ -64,35 +64,32 @@ Error WhyItEnded(const std::string& folder) {
                                   "):" + (tail.empty() ? " none" : tail)};
 }
 
-// The pid of a redis-server that still works in `folder`, or 0. A pid that was given to another
-// process in between does not match: it is not called redis-server, or its working folder is
-// another one.
-int LeftOver(const std::string& folder) {
-  std::ifstream in(folder + "/redis.pid");
-  int pid = 0;
-  if (!(in >> pid) || pid <= 1) return 0;
+// Whether a redis-server with this pid works in `folder`. A pid that was given to another process
+// in between does not match: it is not called redis-server, or its working folder is another one.
+bool WorksIn(const std::string& folder, int pid) {
   std::string name;
   std::ifstream comm("/proc/" + std::to_string(pid) + "/comm");
-  if (!std::getline(comm, name) || !name.starts_with("redis-server")) return 0;
+  if (!std::getline(comm, name) || !name.starts_with("redis-server")) return false;
   std::error_code ec;
   const fs::path cwd = fs::read_symlink("/proc/" + std::to_string(pid) + "/cwd", ec);
-  if (ec || cwd != fs::canonical(folder, ec)) return 0;
-  return pid;
+  return !ec && cwd == fs::canonical(folder, ec);
 }
 
+// It removes its pid file some time before it is gone: the file is read only once.
 Status EndLeftOver(const std::string& folder) {
+  std::ifstream in(folder + "/redis.pid");
+  int pid = 0;
+  if (!(in >> pid) || pid <= 1) return {};
   for (const int signal : {SIGTERM, SIGKILL}) {
-    const int pid = LeftOver(folder);
-    if (pid == 0) return {};
+    if (!WorksIn(folder, pid)) return {};
     if (kill(pid, signal) != 0 && errno == EPERM) {
       return Error{Code::kPermission, "a redis-server (pid " + std::to_string(pid) +
                                           ") of another user works in " + folder};
     }
     const auto until = Clock::now() + milliseconds(10000);
-    while (LeftOver(folder) == pid && Clock::now() < until) Pause();
+    while (WorksIn(folder, pid) && Clock::now() < until) Pause();
   }
-  const int pid = LeftOver(folder);
-  if (pid == 0) return {};
+  if (!WorksIn(folder, pid)) return {};
   return Error{Code::kExists, "a redis-server (pid " + std::to_string(pid) + ") still works in " +
                                   folder + " and does not end; end it, then try again"};
 }

@@ -5,10 +5,10 @@
 #include <unordered_set>
 #include <utility>
 
-#include "engine/core/digest.h"
 #include "queue/blob_id.h"
 #include "queue/codec.h"
 #include "queue/redis_connection.h"
+#include "queue/redis_log.h"
 
 namespace kev {
 namespace {
@@ -45,56 +45,7 @@ redis.call('SET', KEYS[1], epoch)
 return epoch
 )lua";
 
-std::string Key(const std::string& run, std::string_view rest) {
-  std::string key = "kev:{";
-  key += run;
-  key += "}:";
-  key += rest;
-  return key;
-}
 std::string BlobKey(const std::string& sha256) { return "kev:blob:" + sha256; }
-
-Result<LogEntry> EntryFrom(RedisReply& reply) {
-  const Error corrupt{Code::kCorrupt,
-                      "an entry of the event log in Redis does not have the fields it must have"};
-  if (reply.list.size() != 2) return corrupt;
-  LogEntry entry;
-  const std::string& id = reply.list[0].text;
-  const auto [end, error] = std::from_chars(id.data(), id.data() + id.size(), entry.last_seq);
-  if (error != std::errc() || end == id.data() + id.size() || *end != '-') return corrupt;
-  std::vector<RedisReply>& fields = reply.list[1].list;
-  std::string sum;
-  for (size_t i = 0; i + 1 < fields.size(); i += 2) {
-    if (fields[i].text == "body")
-      entry.body = std::move(fields[i + 1].text);
-    else if (fields[i].text == "digest")
-      entry.digest = std::move(fields[i + 1].text);
-    else if (fields[i].text == "what")
-      entry.what = std::move(fields[i + 1].text);
-    else if (fields[i].text == "sum")
-      sum = std::move(fields[i + 1].text);
-  }
-  if (entry.body.empty()) return corrupt;
-  if (!sum.empty() && sum != LogSum(entry.last_seq, entry.body, entry.digest, entry.what)) {
-    return Error{
-        Code::kCorrupt,
-        "entry " + std::to_string(entry.last_seq) +
-            " of the event log in Redis is damaged: it does not have the checksum that was "
-            "written with it. Give the store a backup of its files"};
-  }
-  return entry;
-}
-
-}  // namespace
-
-std::string LogSum(uint64_t last_seq, std::string_view body, std::string_view digest,
-                   std::string_view what) {
-  Digest128 sum = DigestOf(body, last_seq);
-  for (const std::string_view rest : {digest, what}) sum = DigestOf(rest, sum.lo ^ sum.hi);
-  return sum.Hex();
-}
-
-namespace {
 
 class Pipelined final : public RedisStore {
  public:
@@ -235,16 +186,16 @@ void Pipelined::IssueCommit(Operation& op) {
   }
   if (!c.forget.empty()) {
     std::vector<std::string> gone{"UNLINK"};
-    for (const std::string& key : c.forget) gone.push_back(Key(c.run, key));
+    for (const std::string& key : c.forget) gone.push_back(RunKey(c.run, key));
     const std::vector<std::string_view> command(gone.begin(), gone.end());
     connection_.Append(command);
     expected_.push_back({Role::kForget, op.completion.ticket, {}});
   }
-  std::vector<std::string> keys{Key(c.run, "epoch"), Key(c.run, "log")};
+  std::vector<std::string> keys{RunKey(c.run, "epoch"), RunKey(c.run, "log")};
   std::deque<std::string> numbers{std::to_string(c.epoch), std::to_string(c.expected_seq),
                                   std::to_string(c.last_seq)};
-  for (const Projection& p : c.projections) keys.push_back(Key(c.run, p.key));
-  if (!c.snapshot.empty()) keys.push_back(Key(c.run, "snap"));
+  for (const Projection& p : c.projections) keys.push_back(RunKey(c.run, p.key));
+  if (!c.snapshot.empty()) keys.push_back(RunKey(c.run, "snap"));
   const std::string count = std::to_string(keys.size());
   std::vector<std::string_view> words{"EVALSHA", script_, count};
   words.insert(words.end(), keys.begin(), keys.end());
@@ -270,20 +221,20 @@ void Pipelined::IssueRead(Operation& op) {
     const std::string key = BlobKey(op.sha256);
     connection_.Append({"GET", key});
   } else if (op.kind == Operation::Kind::kEnd) {
-    const std::string key = Key(op.run, "log");
+    const std::string key = RunKey(op.run, "log");
     connection_.Append({"XREVRANGE", key, "+", "-", "COUNT", "1"});
   } else if (op.kind == Operation::Kind::kTrim) {
-    const std::string key = Key(op.run, "log"), first = std::to_string(op.to + 1);
+    const std::string key = RunKey(op.run, "log"), first = std::to_string(op.to + 1);
     connection_.Append({"XTRIM", key, "MINID", first});
   } else {
-    const std::string key = Key(op.run, "log"), from = std::to_string(op.from),
+    const std::string key = RunKey(op.run, "log"), from = std::to_string(op.from),
                       to = std::to_string(op.to);
     const std::string page = std::to_string(kReadPage);
     connection_.Append({"XRANGE", key, from, to, "COUNT", page});
   }
   expected_.push_back({Role::kRead, op.completion.ticket, {}});
   if (op.kind != Operation::Kind::kEnd) return;
-  const std::string epoch = Key(op.run, "epoch");
+  const std::string epoch = RunKey(op.run, "epoch");
   connection_.Append({"GET", epoch});
   expected_.push_back({Role::kEpoch, op.completion.ticket, {}});
 }
@@ -366,7 +317,7 @@ void Pipelined::AbsorbRead(Operation& op, RedisReply& reply) {
     return;
   }
   for (RedisReply& raw : reply.list) {
-    Result<LogEntry> entry = EntryFrom(raw);
+    Result<LogEntry> entry = LogEntryFrom(raw);
     if (!entry) {
       op.completion.status = entry.error();
       return;
@@ -408,7 +359,7 @@ Result<uint64_t> Pipelined::TakeEpoch(const std::string& run, uint64_t known) {
     before = policy->list[1].text;
     if (!connection_.Call({"CONFIG", "SET", "appendfsync", "always"})) before.clear();
   }
-  const std::string key = Key(run, "epoch");
+  const std::string key = RunKey(run, "epoch");
   const std::string floor = std::to_string(known);
   Result<RedisReply> epoch = connection_.Call({"EVAL", kEpochScript, "1", key, floor});
   if (epoch) {
@@ -434,11 +385,11 @@ Result<std::vector<LogEntry>> Pipelined::WholeLog(const std::string& run) {
 }
 
 Result<uint64_t> Pipelined::FirstSeq(const std::string& run) {
-  const std::string key = Key(run, "log");
+  const std::string key = RunKey(run, "log");
   Result<RedisReply> reply = connection_.Call({"XRANGE", key, "-", "+", "COUNT", "1"});
   if (!reply) return reply.error();
   if (reply->list.empty()) return uint64_t{0};
-  Result<LogEntry> entry = EntryFrom(reply->list[0]);
+  Result<LogEntry> entry = LogEntryFrom(reply->list[0]);
   if (!entry) return entry.error();
   const Result<PackedView> group = CheckPacked(entry->body, kLogLimits);
   if (!group) return group.error();
@@ -446,7 +397,7 @@ Result<uint64_t> Pipelined::FirstSeq(const std::string& run) {
 }
 
 Result<RedisStore::StoredSnapshot> Pipelined::Snapshot(const std::string& run) {
-  const std::string key = Key(run, "snap");
+  const std::string key = RunKey(run, "snap");
   Result<RedisReply> reply = connection_.Call({"HMGET", key, "seq", "state"});
   if (!reply) return reply.error();
   StoredSnapshot snapshot;
@@ -459,13 +410,13 @@ Result<RedisStore::StoredSnapshot> Pipelined::Snapshot(const std::string& run) {
 
 Status Pipelined::ForEachEntry(const std::string& run, uint64_t from_seq,
                                const std::function<Status(LogEntry)>& each) {
-  const std::string key = Key(run, "log"), page = std::to_string(kPage);
+  const std::string key = RunKey(run, "log"), page = std::to_string(kPage);
   std::string from = from_seq == 0 ? "-" : std::to_string(from_seq);
   for (;;) {
     Result<RedisReply> reply = connection_.Call({"XRANGE", key, from, "+", "COUNT", page});
     if (!reply) return reply.error();
     for (RedisReply& raw : reply->list) {
-      Result<LogEntry> entry = EntryFrom(raw);
+      Result<LogEntry> entry = LogEntryFrom(raw);
       if (!entry) return entry.error();
       from = std::to_string(entry->last_seq + 1);
       if (Status s = each(std::move(*entry)); !s.ok()) return s;

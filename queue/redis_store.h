@@ -19,11 +19,6 @@
 
 namespace kev {
 
-// Checksum of a log entry, as it stands beside it in Redis: the digest is of the commands that the
-// entry gave, and a figure that changes none of them would not be missed.
-std::string LogSum(uint64_t last_seq, std::string_view body, std::string_view digest,
-                   std::string_view what);
-
 class RedisStore : public Store {
  public:
   // `address`: "unix:/path/redis.sock" or "tcp://host:port".

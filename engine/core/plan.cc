@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 
 namespace kev {
 namespace {
@@ -10,6 +11,7 @@ constexpr std::array<const char*, 7> kKinds = {"propose", "compile", "verify",  
                                                "select",  "exec",    "workflow"};
 constexpr std::array<const char*, 4> kForeach = {"nothing", "list", "fact", "artefacts"};
 constexpr std::array<const char*, 3> kJoins = {"none", "all", "any"};
+constexpr std::array<const char*, 6> kFacts = {"integer", "number", "bool", "text", "list", "map"};
 constexpr std::array<const char*, 3> kShares = {"fill", "in_flight", "first"};
 
 template <size_t N>
@@ -73,6 +75,7 @@ Value StepValue(const Step& s) {
   for (const auto& [name, amount] : s.resources) v.Set("resources").Set(name, amount);
   for (const auto& [name, text] : s.labels) v.Set("labels").Set(name, text);
   if (s.timeout_no_progress_ms != 0) v.Set("timeout_no_progress_ms", s.timeout_no_progress_ms);
+  for (const auto& [name, kind] : s.facts) v.Set("facts").Set(name, Name(kind));
   return v;
 }
 
@@ -131,6 +134,11 @@ Result<Step> StepFrom(const Value& v, size_t step_count) {
   for (const auto& [name, amount] : v["resources"].AsMap()) s.resources[name] = U32(amount);
   for (const auto& [name, text] : v["labels"].AsMap()) s.labels[name] = text.AsString();
   s.timeout_no_progress_ms = U32(v["timeout_no_progress_ms"]);
+  for (const auto& [name, text] : v["facts"].AsMap()) {
+    const auto fact = IndexIn(kFacts, text.AsString());
+    if (!fact) return Malformed("facts of " + s.id);
+    s.facts[name] = static_cast<FactKind>(*fact);
+  }
   return s;
 }
 
@@ -206,6 +214,36 @@ Result<std::optional<uint16_t>> SelectFrom(const Value& v, size_t step_count) {
 }  // namespace
 
 const char* Name(StageKind kind) { return kKinds[static_cast<size_t>(kind)]; }
+const char* Name(FactKind kind) { return kFacts[static_cast<size_t>(kind)]; }
+
+std::string MisfitOf(const Step& step, const Value& facts) {
+  if (!facts.IsMap() && !facts.IsNull()) return "its facts are no map";
+  const auto fits = [](FactKind kind, const Value& value) {
+    switch (kind) {
+      case FactKind::kInt:
+        return value.IsInt();
+      case FactKind::kNumber:
+        return value.IsNumber() && std::isfinite(value.AsDouble());
+      case FactKind::kBool:
+        return value.IsBool();
+      case FactKind::kText:
+        return value.IsString();
+      case FactKind::kList:
+        return value.IsList();
+      case FactKind::kMap:
+        return value.IsMap();
+    }
+    return false;
+  };
+  for (const auto& [name, kind] : step.facts) {
+    const Value& value = facts[name];
+    if (value.IsNull() || fits(kind, value)) continue;
+    return "its fact '" + name + "' is no " +
+           (kind == FactKind::kNumber ? "finite number" : Name(kind)) + ", as the contract of " +
+           step.stage + " says it must be";
+  }
+  return "";
+}
 
 std::optional<uint16_t> Plan::Find(std::string_view id) const {
   for (size_t i = 0; i < steps.size(); ++i) {

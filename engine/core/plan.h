@@ -48,6 +48,10 @@ enum class Join : uint8_t {
   kAny,  // one branch passed; the others go on
 };
 
+// What a fact of a result is, as the stage's contract declares it.
+enum class FactKind : uint8_t { kInt, kNumber, kBool, kText, kList, kMap };
+const char* Name(FactKind kind);
+
 struct Step {
   std::string id;
   std::string stage;  // as in `uses`: "propose/tune"
@@ -80,7 +84,10 @@ struct Step {
   std::map<std::string, uint32_t> resources;  // device: 1
   std::map<std::string, std::string> labels;  // gpu.model: H100
   uint32_t timeout_no_progress_ms = 0;
+  std::map<std::string, FactKind> facts;  // what its results may hold; others are not looked at
 };
+// What in the facts of a result (a map) is not as the step declares it, in words; empty: nothing.
+std::string MisfitOf(const Step& step, const Value& facts);
 
 struct Budget {              // 0 = no limit
   uint64_t candidates = 0;   // proposed

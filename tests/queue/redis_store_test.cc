@@ -14,6 +14,7 @@
 
 #include "queue/blob_id.h"
 #include "queue/redis_connection.h"
+#include "queue/redis_log.h"
 #include "queue/redis_server.h"
 #include "tests/queue/scratch_folder.h"
 

@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <iostream>
 
+#include "configs/contract.h"
 #include "tools/live/exit_code.h"
 #include "tools/live/live_run.h"
 
@@ -20,6 +21,7 @@ Step NullStep(const char* id, const char* stage, StageKind kind, std::vector<uin
   step.stage = stage;
   step.kind = kind;
   step.needs = std::move(needs);
+  step.facts = FactKinds(*FindContract(stage));
   return step;
 }
 

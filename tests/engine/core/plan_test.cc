@@ -26,6 +26,7 @@ Plan FullPlan() {
   s.batch = 10;
   s.stateful = true;
   s.workers = 11;
+  s.facts = {{"worst_error", FactKind::kNumber}, {"isolation", FactKind::kText}};
   return p;
 }
 
@@ -48,6 +49,8 @@ TEST_CASE("every field of a plan survives its form in the log") {
   CHECK(back->budget.usd == 7.5);
   CHECK(back->stop.plateau == 8);
   CHECK(back->stop.speedup == 9.5);
+  CHECK(back->steps[2].facts == plan.steps[2].facts);
+  CHECK(plan.steps[2].facts.size() == 2);
   CHECK(back->select == plan.select);
   REQUIRE(back->steps.size() == plan.steps.size());
   const Step& s = back->steps[2];

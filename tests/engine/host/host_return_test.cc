@@ -2,6 +2,9 @@
 // another one has gone on with. Each was found by a seed of the simulator (tools/sim).
 #include <doctest/doctest.h>
 
+#include <cmath>
+#include <limits>
+
 #include "tests/engine/support/canonical_reader.h"
 #include "tests/engine/support/driven_run.h"
 #include "tests/engine/support/host_rig.h"
@@ -245,6 +248,35 @@ TEST_CASE("that it was cancelled is no result of a job that nobody cancelled") {
   CHECK_FALSE(rig.run->Ended());
   CHECK(rig.core->OpenAttempt(job.key) == 2);
   CHECK(rig.Refold().OpenAttempt(job.key) == 2);
+}
+
+TEST_CASE("a result whose facts are not what its stage declares is no result") {
+  auto b = LinearPlan();
+  b.plan().in_flight = 1;
+  Step& confirm = b.plan().steps[3];
+  confirm.facts = {{"speedup", FactKind::kNumber}, {"speedup_low", FactKind::kNumber}};
+  const auto answers = [&](const Value& speedup) {
+    HostRig rig(b.plan());
+    const SessionId worker = rig.Connect(kAll);
+    std::vector<Assign> jobs = rig.Assigned(worker);
+    while (jobs.at(0).key.step != 3) jobs = rig.Do(worker, jobs[0]);
+    JobResult result = Measured(2);
+    result.facts.Set("speedup", speedup);
+    rig.Report(worker, jobs[0], result);
+    rig.Settle();
+    CHECK(rig.Acked(worker).back().key == jobs[0].key);
+    const Candidate* candidate = rig.core->candidates().Find(jobs[0].key.subject.number);
+    REQUIRE(candidate != nullptr);
+    const StepOutcome& outcome = candidate->steps[3];
+    CHECK(rig.Refold().OpenAttempt(jobs[0].key) == rig.core->OpenAttempt(jobs[0].key));
+    return outcome.evidence.empty() ? std::string(outcome.attempt == 1 ? "taken" : "made again")
+                                    : outcome.evidence.back();
+  };
+  CHECK(answers(Value(2.5)) == "taken");
+  CHECK(answers(Value(int64_t{2})) == "taken");
+  for (const Value& wrong : {Value("fast"), Value(std::nan("")),
+                             Value(std::numeric_limits<double>::infinity()), Value(true)})
+    CHECK(answers(wrong).find("its fact 'speedup' is no finite number") != std::string::npos);
 }
 
 TEST_CASE("a job that must be alone is alone as well on the worker that came back with it") {
