@@ -47,7 +47,9 @@ class ArchiveReader {
   virtual Result<std::string> Blob(const std::string& sha256) = 0;
   virtual uint64_t SnapshotSeq() const = 0;  // of the last snapshot; 0: there is none
   virtual Result<std::string> Snapshot() = 0;
-  virtual bool CutTail() const = 0;                    // there was no whole footer
+  virtual bool CutTail() const = 0;  // it does not end with a whole footer and its trailer
+  // Bytes behind the end, where something was written after a whole file; then CutTail() as well.
+  virtual uint64_t BytesBehind() const = 0;
   virtual std::vector<std::string> Blobs() const = 0;  // names, in order
   // Reads all of the file: each record's length and checksum, each blob against its name, and the
   // index against where things are. The first difference is an error.

@@ -33,6 +33,7 @@ class Reader final : public ArchiveReader {
   const Value& Header() const override { return header_; }
   const std::vector<LogEntry>& Log() const override { return log_; }
   bool CutTail() const override { return cut_; }
+  uint64_t BytesBehind() const override { return behind_; }
   Result<std::string> Blob(const std::string& sha256) override {
     const auto it = blobs_.find(sha256);
     if (it == blobs_.end())
@@ -193,8 +194,10 @@ class Reader final : public ArchiveReader {
       Result<Record> record = ReadRecord(at);
       if (!record) return record.error();
       if (Status s = Take(*record, at); !s.ok()) return s;
-      if (record->type == RecordType::kFooter) break;
       at = record->end;
+      if (record->type != RecordType::kFooter) continue;
+      behind_ = size_ - std::min(size_, at + kTrailerBytes);
+      break;
     }
     if (header_.IsNull()) return Corrupt("there is no whole header record", kPrefixBytes);
     return {};
@@ -229,6 +232,7 @@ class Reader final : public ArchiveReader {
   int fd_;
   uint64_t size_;
   bool cut_ = false;
+  uint64_t behind_ = 0;
   uint64_t snapshot_seq_ = 0;
   uint64_t snapshot_at_ = 0;
   Value header_;

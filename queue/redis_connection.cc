@@ -112,6 +112,11 @@ Error ErrorOf(const RedisReply& reply) {
     return {Code::kDiskFull,
             "Redis cannot write its file: " + text + "; make space on its disk and resume the run"};
   }
+  if (has("CONFLICT gone")) {
+    return {Code::kConflict,
+            "the store has nothing of this run any more: it was emptied, or another one answers in "
+            "its place. Give it its data back"};
+  }
   if (has("CONFLICT") || has("equal or smaller than the target stream top item")) {
     return {Code::kConflict, "another engine has written to this run: " + text};
   }

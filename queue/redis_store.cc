@@ -18,6 +18,7 @@ namespace {
 // matters.
 constexpr std::string_view kCommitScript = R"lua(
 if (redis.call('GET', KEYS[1]) or '0') ~= ARGV[1] then
+  if redis.call('EXISTS', KEYS[1]) == 0 then return redis.error_reply('CONFLICT gone') end
   return redis.error_reply('CONFLICT epoch is ' .. (redis.call('GET', KEYS[1]) or '0') .. ', not ' .. ARGV[1])
 end
 local top = redis.call('XREVRANGE', KEYS[2], '+', '-', 'COUNT', 1)

@@ -205,6 +205,7 @@ class RunCore {
   int64_t run_time_ms() const { return now_ms_; }
   uint64_t epoch() const { return epoch_; }
   bool paused() const { return paused_; }
+  const std::string& stopped_by() const { return stopped_by_; }  // of the search; "": it goes on
   uint32_t in_flight() const { return in_flight_; }
   const Kept<Candidate>& candidates() const { return candidates_; }         // c1 is [0]
   const std::vector<PreparedState>& prepared() const { return prepared_; }  // p1 is [0]

@@ -32,7 +32,7 @@ void OnTerminate(int) {
 }
 
 constexpr int kExitUsage = 2;
-constexpr int kExitEngineGone = 5;  // as docs/exit-codes.md: the environment refuses
+constexpr int kExitEngineGone = 5;  // or it refuses; as docs/exit-codes.md: the environment
 
 JobResult Failed(std::string message) {
   JobResult result;
@@ -123,7 +123,8 @@ int RunStage(int argc, char** argv, const StageProgram& program) {
   if (!session) {
     std::fprintf(stderr, "kevolve-%s: %s\n", program.program.c_str(),
                  session.error().message.c_str());
-    return kExitUsage;
+    const Code code = session.error().code;
+    return code == Code::kPermission || code == Code::kUnavailable ? kExitEngineGone : kExitUsage;
   }
   std::thread signals([&] {
     for (char what = 0; read(signal_pipe[0], &what, 1) == 1 && what == kDrain;)

@@ -224,6 +224,26 @@ TEST_CASE(
   CHECK(*s.store->TakeEpoch("R") == epoch + 1);
 }
 
+TEST_CASE("a store that was emptied, or that others write in, is told from another engine's") {
+  Server s;
+  const uint64_t epoch = *s.store->TakeEpoch("R");
+  s.store->Submit(std::make_shared<Commit>(Group(epoch, 0, 1, "body")));
+  REQUIRE(Await(*s.store, 1).at(0).status.ok());
+  Result<RedisConnection> other =
+      RedisConnection::Open(s.redis->Address(), std::chrono::seconds(5));
+  REQUIRE(other.ok());
+  REQUIRE(other->Call({"FLUSHALL"}).ok());
+  s.store->Submit(std::make_shared<Commit>(Group(epoch, 1, 2, "next")));
+  const Status emptied = Await(*s.store, 1).at(0).status;
+  REQUIRE_FALSE(emptied.ok());
+  CHECK(emptied.error().code == Code::kConflict);
+  CHECK(emptied.error().message.find("it was emptied") != std::string::npos);
+  REQUIRE(other->Call({"SET", "kev:{R}:log", "x"}).ok());
+  const Result<std::vector<LogEntry>> log = s.store->WholeLog("R");
+  REQUIRE_FALSE(log.ok());
+  CHECK(log.error().message.find("Redis of its own") != std::string::npos);
+}
+
 TEST_CASE("a server left over by a killed engine is ended before a new one starts") {
   ScratchFolder folder;
   // The child is the engine that dies without a word; the signal of its death is taken from the

@@ -60,6 +60,12 @@ TEST_CASE("a paused run gives nothing new out, says so, and goes on when it is r
   const size_t events = live.Events();
   const Json why = live.Tell({"explain", live.run});
   Contains(why["why"], {"paused", "kevolve resume"});
+  Contains(live.sandbox.Run({"kevolve", "list"}).out, {" paused "});
+  Contains(live.sandbox.Run({"kevolve", "show", live.run}).out, {"paused: `kevolve resume"});
+  const CommandResult durable =
+      live.sandbox.Run({"kevolve", "resume", live.run, "--durability", "fast"});
+  CHECK(durable.exit_code == kExitBadInput);
+  Contains(durable.err, {"--durability", "was told"});
   CHECK(live.Events() == events);
   const CommandResult resumed = live.sandbox.Run({"kevolve", "resume", live.run});
   CHECK(resumed.exit_code == kExitDone);
@@ -122,6 +128,11 @@ TEST_CASE("a run that has ended goes on with a larger budget, from where it was"
   Contains(refused.err, {"has ended", "--candidates N"});
   const CommandResult wrong = sandbox.Run({"kevolve", "resume", run, "--candidates", "many"});
   CHECK(wrong.exit_code == kExitBadInput);
+  for (const char* few : {"1", "2"}) {
+    const CommandResult enough = sandbox.Run({"kevolve", "resume", run, "--candidates", few});
+    CHECK(enough.exit_code == kExitBadInput);
+    Contains(enough.err, {"stopped by candidates", "would end again at once", "nothing was done"});
+  }
   CHECK(LogOf(sandbox, run) == before);
   RunningCommand* again = sandbox.Start({"kevolve", "resume", run, "--candidates", "5", "--json"});
   bool killed = false;

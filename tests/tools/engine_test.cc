@@ -410,6 +410,12 @@ TEST_CASE("a server whose files have vanished is not started again on nothing") 
   CHECK(result.exit_code == kExitStoreLost);
   Contains(result.err, {"appendonlydir", "are gone", "Nothing was started", "Put them back"});
   CHECK_FALSE(fs::exists(files));
+  for (const char* what : {"show", "resume", "fsck"}) {
+    const CommandResult later = sandbox.Run({"kevolve", what, run});
+    CHECK(later.exit_code == kExitStoreLost);
+    Contains(later.err, {"appendonlydir", "Put them back"});
+    CHECK_FALSE(fs::exists(files));
+  }
   fs::rename(files + ".away", files);
   const CommandResult resumed = sandbox.Run({"kevolve", "resume", run, "--json"}, kServiceLimit);
   CHECK_MESSAGE(resumed.exit_code == kExitDone, resumed.err);
@@ -432,6 +438,10 @@ TEST_CASE("an external store that is less durable than was asked for is refused"
 
 TEST_CASE("what a service cannot use is refused in words") {
   Sandbox sandbox;
+  const CommandResult durable = sandbox.Run(
+      {"kevolve", "run", Fixture("tiny.yaml"), "--engine", "default", "--durability", "fast"});
+  CHECK(durable.exit_code == kExitBadInput);
+  Contains(durable.err, {"--durability", "was told its own"});
   const CommandResult name = sandbox.Run({"kevolve", "engine", "--name", "../x"});
   CHECK(name.exit_code == kExitBadInput);
   Contains(name.err, {"'../x'", "cannot be an engine's name"});

@@ -171,7 +171,24 @@ TEST_CASE("a file with a cut tail is imported as far as it goes, and what is mis
   const CommandResult imported = there.Run({"kevolve", "import", file});
   CHECK(imported.exit_code == kExitDone);
   Contains(imported.err, {"is cut off", "is missing", "blobs that its events name"});
-  CHECK(there.Run({"kevolve", "fsck", run}).exit_code == kExitDone);
+  const CommandResult after = there.Run({"kevolve", "fsck", run});
+  CHECK(after.exit_code == kExitDiffers);
+  Contains(after.err, {"blobs", "that the log names are not there"});
+}
+
+TEST_CASE("what was written behind the end of a file is no part of it, and is said") {
+  Sandbox sandbox;
+  const std::string run = Ended(&sandbox);
+  const std::string file = sandbox.Path("more.kevrun");
+  fs::copy_file(Archive(sandbox, run), file);
+  std::ofstream(file, std::ios::binary | std::ios::app) << "twelve bytes";
+  const CommandResult shown = sandbox.Run({"kevolve", "show", file});
+  CHECK(shown.exit_code == kExitDone);
+  Contains(shown.err, {"12 bytes behind its end"});
+  CHECK(sandbox.Run({"kevolve", "fsck", file}).exit_code == kExitDiffers);
+  const CommandResult paused = sandbox.Run({"kevolve", "pause", file});
+  CHECK(paused.exit_code == kExitBadInput);
+  Contains(paused.err, {"is a file", "kevolve import"});
 }
 
 TEST_CASE("fsck finds a byte that was changed in a file, and says where") {

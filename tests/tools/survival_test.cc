@@ -259,6 +259,29 @@ TEST_CASE("Ctrl-C twice stops at once and keeps the state; resume goes on") {
   CheckWhole(sandbox, Resume(&sandbox, run)->Wait(kLimit), run, 3);
 }
 
+TEST_CASE("of three that resume a run at once one has it, and the others are told who") {
+  Sandbox sandbox;
+  RunningCommand* command =
+      sandbox.Start({"kevolve", "run", Fixture("tiny.yaml"), "--candidates", "9", "--json"});
+  const std::string run = RunIdOf(command);
+  REQUIRE(WaitForEvent(command, "candidate"));
+  KillEverything(sandbox);
+  std::vector<RunningCommand*> resumed;
+  for (int i = 0; i < 3; ++i)
+    resumed.push_back(sandbox.Start({"kevolve", "resume", run, "--json"}));
+  int done = 0;
+  for (RunningCommand* each : resumed) {
+    const CommandResult result = each->Wait(kLimit);
+    if (result.exit_code == kExitDone) {
+      ++done;
+      continue;
+    }
+    CHECK(result.exit_code == kExitEnvironment);
+    CHECK_MESSAGE(result.err.find("(pid ") != std::string::npos, result.err);
+  }
+  CHECK(done == 1);
+}
+
 TEST_CASE("a run that was killed between its end and its archive is archived by resume") {
   Sandbox sandbox;
   RunningCommand* command = StartRun(&sandbox, "2");

@@ -64,6 +64,11 @@ Result<Check> CheckStored(const KeepOptions& options) {
     check.findings.push_back({"blob", missing.error().message});
   } else {
     check.missing_blobs = missing->size();
+    if (!missing->empty()) {
+      check.findings.push_back({"blobs", std::to_string(missing->size()) +
+                                             " that the log names are not there, first " +
+                                             missing->front()});
+    }
   }
   if (run.store_address.empty()) {
     if (options.repair) check.skipped = "repair (an archive has no projections)";

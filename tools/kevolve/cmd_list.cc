@@ -33,6 +33,10 @@ int ListCommand(const LookOptions& options) {
     } else {
       const RunCore& core = *(*run)->core;
       v.Set("state", core.ended() ? core.ended()->status : std::string(Name((*run)->state)));
+      if (!core.ended() && core.paused()) {
+        v.Set("paused", true);
+        if ((*run)->state == StoredRun::State::kLive) v.Set("state", "paused");
+      }
       v.Set("task", core.plan().task);
       v.Set("workflow", core.plan().workflow);
       v.Set("candidates", static_cast<int64_t>(core.candidates().size()));

@@ -24,7 +24,7 @@ constexpr int kLookAgainMs = 100;
 constexpr int kLetsGoMs = 5000;  // until the engine of a run that has just ended has let it go
 
 // A live run: a paused one goes on, with its new budget; anything else is another engine's.
-// nullopt: it is not live any more.
+// nullopt: it is not live any more, or its engine does not answer yet.
 std::optional<int> ResumeLive(const RunOptions& options, Value limits) {
   ControlOptions control;
   control.engine = options.engine;
@@ -36,14 +36,16 @@ std::optional<int> ResumeLive(const RunOptions& options, Value limits) {
   const auto status =
       CallEngine({control.engine, control.access, options.run}, "status", std::move(arguments));
   if (!status) {
-    if (status.error().code == Code::kNotFound && options.engine.empty()) return std::nullopt;
+    const Code code = status.error().code;
+    const bool later = code == Code::kNotFound || code == Code::kUnavailable;
+    if (later && options.engine.empty()) return std::nullopt;
     return Complain(status.error());
   }
-  if (!options.store.empty() || !options.listen.empty()) {
+  if (AsksOfOwnEngine(options)) {
     return Complain({Code::kInvalid, "run " + options.run +
-                                         " is live: its engine has its store "
-                                         "and its address already; leave --store and --listen "
-                                         "away"});
+                                         " is live: its engine was told its store, durability and "
+                                         "addresses already; leave --store, --durability, "
+                                         "--listen, --insecure and --force-network-fs away"});
   }
   if (!options.retry.empty()) {
     return Complain({Code::kInvalid, "run " + options.run + " is live: `" + CommandName() +
@@ -67,16 +69,35 @@ std::optional<int> ResumeLive(const RunOptions& options, Value limits) {
                           " budget` changes its limits"});
 }
 
-// A run that has just ended is let go by its engine a moment later.
+// A run that has just ended is let go by its engine a moment later; one that was just taken up is
+// answered for a moment later.
 int ResumeLiveOrEnded(const RunOptions& options, const RunFolder& folder, const Value& limits) {
   for (int waited_ms = 0; waited_ms < kLetsGoMs; waited_ms += kLookAgainMs) {
     if (const auto done = ResumeLive(options, limits)) return *done;
     poll(nullptr, 0, kLookAgainMs);
     if (!IsLive(folder)) return ResumeCommand(options);
   }
-  return Complain({Code::kExists, "run " + options.run + " has ended, and its engine (" +
+  return Complain({Code::kExists, "run " + options.run + " is in the hands of an engine (" +
                                       FolderLock::Holder(folder.path) +
-                                      ") still has it; try again in a moment"});
+                                      ") that begins or ends and does not answer; nothing was "
+                                      "done. Try again in a moment"});
+}
+
+// An ended run goes on only when the new limits let it: else all that came of it would be another
+// claim.
+Status CheckGoesOn(const StoredRun& run, const Value& limits) {
+  auto core = Fold(run.id, run.log, nullptr);
+  if (!core) return core.error();
+  const std::string stopped_by = (*core)->ended()->stopped_by;
+  const uint64_t seq = (*core)->last_seq() + 1;
+  const int64_t then = (*core)->run_time_ms();
+  (*core)->Apply({seq, then, {Signal{Signal::Kind::kBudget, limits}}, {}});
+  if ((*core)->phase() == Phase::kSearching) return {};
+  const std::string again = (*core)->stopped_by().empty() ? stopped_by : (*core)->stopped_by();
+  return Error{Code::kInvalid, "run " + run.id + " has ended, stopped by " + stopped_by +
+                                   ", and with these limits it would end again at once (" + again +
+                                   "); nothing was done. `" + CommandName() + " show " + run.id +
+                                   "` says what it has used: give it more than that"};
 }
 
 }  // namespace
@@ -120,6 +141,9 @@ int ResumeCommand(const RunOptions& options) {
       return Complain({Code::kInvalid, "run " + options.run + " has " + core.ended()->status +
                                            " and cannot go on; start a new one with `kevolve "
                                            "run`"});
+    }
+    if (core.ended() && options.retry.empty() && !limits.IsNull()) {
+      if (Status s = CheckGoesOn(run, limits); !s.ok()) return Complain(s.error());
     }
     for (const std::string& job : options.retry) {
       if (Status s = CheckDeadLetter(core, job); !s.ok()) return Complain(s.error());

@@ -59,10 +59,10 @@ void DisableWithoutModel(const Plan& plan, std::vector<Event>* events) {
 int SubmitRun(const RunOptions& options, const Plan& plan,
               std::vector<std::pair<BlobRef, std::string>> blobs) {
   const OutputMode output = OutputOf(options.json, options.quiet);
-  if (!options.store.empty() || !options.listen.empty()) {
+  if (AsksOfOwnEngine(options)) {
     return Complain({Code::kInvalid,
-                     "--store and --listen are for an engine of the run's own; the one that "
-                     "--engine names has its own"});
+                     "--store, --durability, --listen, --insecure and --force-network-fs are for "
+                     "an engine of the run's own; the one that --engine names was told its own"});
   }
   auto engine = OpenEngine({options.engine, options.access, ""});
   if (!engine) return Complain(engine.error());

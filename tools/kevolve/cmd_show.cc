@@ -97,6 +97,8 @@ int ShowCommand(const LookOptions& options) {
   std::cout << ClosingReport(core, saved, CommandName());
   if (run.state == StoredRun::State::kInterrupted)
     std::cout << "  interrupted: `kevolve resume " << run.id << "` goes on\n";
+  else if (!core.ended() && core.paused())
+    std::cout << "  paused: `kevolve resume " << run.id << "` goes on\n";
   std::cout << "\n";
   for (const PreparedState& p : core.prepared()) {
     std::cout << "  " << Name(p.record.view.id) << "  " << p.record.view.name

@@ -18,8 +18,8 @@ class StoredRun;
 struct RunOptions {
   std::string workflow;
   Overrides overrides;
-  std::string durability = "strict";
-  std::string store;  // URL of an external Redis
+  std::string durability;  // "": strict
+  std::string store;       // URL of an external Redis
   bool force_network_fs = false;
   std::string keep_free = "64M";  // bytes
   std::vector<std::string> listen;
@@ -36,6 +36,11 @@ struct RunOptions {
   bool detach = false;
   std::string output;  // -o: where the best kernel goes, too
 };
+// Whether something was asked for that an engine of the run's own heeds, and no other.
+inline bool AsksOfOwnEngine(const RunOptions& options) {
+  return !options.store.empty() || !options.listen.empty() || !options.durability.empty() ||
+         options.force_network_fs || options.insecure;
+}
 int RunCommand(const RunOptions& options);
 int ResumeCommand(const RunOptions& options);
 

@@ -18,7 +18,7 @@ constexpr uint64_t kMostKept = 50000;
 
 int PrepareLive(const RunOptions& options, const Plan& plan, const std::string& target_cores,
                 LiveOptions* live) {
-  if (options.durability == "strict")
+  if (options.durability.empty() || options.durability == "strict")
     live->durability = Durability::kStrict;
   else if (options.durability == "normal")
     live->durability = Durability::kNormal;

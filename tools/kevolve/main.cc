@@ -32,8 +32,8 @@ struct Options {
   int exit_code = kev::kExitInternal;
 };
 
-void AddBudget(CLI::App* app, kev::Overrides* overrides) {
-  for (const char* key : {"candidates", "evaluations", "wall", "tokens", "usd"}) {
+void AddBudget(CLI::App* app, kev::Overrides* overrides, const std::vector<const char*>& keys) {
+  for (const char* key : keys) {
     app->add_option_function<std::string>(
         std::string("--") + key,
         [overrides, key](const std::string& text) { overrides->budget[key] = text; },
@@ -47,7 +47,7 @@ void AddOverrides(CLI::App* app, kev::Overrides* overrides) {
   app->add_option("--target", overrides->target,
                   "Target to compile for and run on instead of the workflow's");
   app->add_option("--seed", overrides->seed, "Seed of all random choices");
-  AddBudget(app, overrides);
+  AddBudget(app, overrides, {"candidates", "evaluations", "wall", "tokens", "usd"});
 }
 
 void AddEngine(CLI::App* app, kev::RunOptions* options) {
@@ -55,7 +55,7 @@ void AddEngine(CLI::App* app, kev::RunOptions* options) {
          "--durability", options->durability,
          "strict: synced before every answer; normal: each second; fast: when the kernel likes")
       ->check(CLI::IsMember({"strict", "normal", "fast"}))
-      ->capture_default_str();
+      ->default_str("strict");
   app->add_option("--store", options->store,
                   "Keep the state in this Redis (redis://HOST:PORT, unix:/path) and not in one of "
                   "the engine's own");
@@ -96,7 +96,8 @@ void AddRunning(CLI::App& app, Options* o) {
   auto* resume = app.add_subcommand(
       "resume", "Go on with a run: paused, interrupted, or ended and given a larger budget");
   resume->add_option("run", o->resume.run, "Run, as `kevolve list` shows it")->required();
-  AddBudget(resume, &o->resume.overrides);
+  AddBudget(resume, &o->resume.overrides,
+            {"candidates", "evaluations", "wall", "device", "tokens", "usd", "plateau", "speedup"});
   resume->add_option("--retry", o->resume.retry,
                      "Try this job of its dead-letter list again (c12/build); also in a run that "
                      "has ended");

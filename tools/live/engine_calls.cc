@@ -78,7 +78,10 @@ void EngineCalls::On(SessionId session, const Hello& hello, ClientCall& call) {
     later = SendBlob(session, call);
   } else if (call.method == "events") {
     const auto folder = FolderOf(call);
-    if (folder)
+    const Value& from = call.arguments["from"];
+    if (!from.IsNull() && (!from.IsInt() || from.AsInt() < 1))
+      later = Error{Code::kInvalid, "events: `from` is the number of an event, from 1 on"};
+    else if (folder)
       feed_.Ask(session, call.id, *folder, static_cast<uint64_t>(call.arguments["from"].AsInt(1)),
                 call.arguments["wait_ms"].AsInt(10000));
     else

@@ -51,6 +51,20 @@ Status AssignTo(const RunFolder& run, const EngineFolder& engine) {
   return WriteDurably(run.Engine(), engine.path + "\n");
 }
 
+Status CheckStoreFiles(const EngineFolder& engine) {
+  if (FirstWordOf(engine.StoreName()).empty()) return {};  // nothing was kept yet
+  const std::string files = engine.Redis() + "/appendonlydir";
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(files, error)) {
+    if (entry.path().extension() == ".manifest") return {};
+  }
+  return Error{Code::kConflict,
+               engine.StoreName() + " says that data was kept in " + engine.Redis() +
+                   ", and its append-only files (appendonlydir) are gone. Nothing was started. "
+                   "Put them back; if they are lost for good, remove the run with `" +
+                   CommandName() + " rm`"};
+}
+
 std::string StoreAddress(const EngineFolder& engine) {
   std::ifstream in(engine.StoreUrl());
   std::string url;

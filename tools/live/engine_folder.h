@@ -33,6 +33,9 @@ Result<EngineFolder> EngineOf(const RunFolder& run);
 // Notes in the run's folder that the engine of `engine` has it.
 Status AssignTo(const RunFolder& run, const EngineFolder& engine);
 
+// That what its own server kept is still there, before one is started on it. Errors: kConflict.
+Status CheckStoreFiles(const EngineFolder& engine);
+
 // Where its store is: its own server's socket, or the external one.
 std::string StoreAddress(const EngineFolder& engine);
 

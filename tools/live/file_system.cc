@@ -12,6 +12,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <utility>
 
 namespace kev {
@@ -121,6 +122,13 @@ Status WriteDurably(const std::string& path, const std::string& text) {
     close(folder);
   }
   return {};
+}
+
+std::string FirstWordOf(const std::string& path) {
+  std::ifstream in(path);
+  std::string word;
+  in >> word;
+  return word;
 }
 
 Status CheckSocketPath(const std::string& path) {

@@ -27,6 +27,8 @@ std::string BytesText(uint64_t bytes);  // "12.3 MiB"
 
 // Writes a small file: by temporary name, synced, renamed, and the folder synced.
 Status WriteDurably(const std::string& path, const std::string& text);
+// The first word of a small file; empty when there is none.
+std::string FirstWordOf(const std::string& path);
 // A socket at `path` fits into the system's limit.
 Status CheckSocketPath(const std::string& path);
 

@@ -124,6 +124,11 @@ Result<RunFolder> CreateRunFolder(const std::string& id) {
 }
 
 Result<RunFolder> FindRunFolder(const std::string& id) {
+  if (id.ends_with(".kevrun")) {
+    return Error{Code::kInvalid, "'" + id +
+                                     "' is a file, and this takes the name of a run (`kevolve "
+                                     "list`); `kevolve import` makes a run of a file"};
+  }
   if (!IsRunId(id))
     return Error{Code::kInvalid, "'" + id + "' is not a run's name; `kevolve list` shows them"};
   if (Status s = CheckHome(); !s.ok()) return s.error();

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
-#include <fstream>
 #include <thread>
 
 #include "tools/live/file_system.h"
@@ -20,13 +19,6 @@ constexpr int64_t kLookAgainMs = 250;          // for space, or while it loads
 constexpr uint64_t kLeastFreeBytes = 1 << 20;  // a server cannot work with less
 constexpr int64_t kForgetFailuresMs = 30000;   // a store that lasts so long begins afresh
 constexpr milliseconds kConnectLimit{500};     // the loop waits for no more
-
-std::string NameIn(const std::string& path) {
-  std::ifstream in(path);
-  std::string name;
-  in >> name;
-  return name;
-}
 
 bool Loading(const Error& error) { return error.message.find("LOADING") != std::string::npos; }
 
@@ -83,23 +75,11 @@ Status StoreKeeper::StartOwn() {
                      "a folder on a local disk, keep the store elsewhere with --store URL, or "
                      "accept that with --force-network-fs"};
   }
-  if (Status s = CheckFiles(); !s.ok()) return s;
+  if (Status s = CheckStoreFiles(options_.folder); !s.ok()) return s;
   auto server = EmbeddedRedis::Start(ServerOptions());
   if (!server) return server.error();
   server_ = std::move(*server);
   return {};
-}
-
-Status StoreKeeper::CheckFiles() const {
-  const EngineFolder& folder = options_.folder;
-  std::error_code error;
-  if (NameIn(folder.StoreName()).empty() || fs::exists(folder.Redis() + "/appendonlydir", error))
-    return {};
-  return Error{Code::kConflict,
-               folder.StoreName() + " says that data was kept in " + folder.Redis() +
-                   ", and its append-only files (appendonlydir) are gone. Nothing was started. "
-                   "Put them back; if they are lost for good, remove the run with `" +
-                   CommandName() + " rm`"};
 }
 
 Status StoreKeeper::ConnectFirst() {
@@ -139,7 +119,7 @@ Result<RedisAdmin*> StoreKeeper::Admin() {
 // The folder keeps the name of the data set that belongs to it.
 Status StoreKeeper::CheckOwnership(RedisAdmin& admin) {
   const std::string file = options_.folder.StoreName();
-  const std::string expected = identity_.empty() ? NameIn(file) : identity_;
+  const std::string expected = identity_.empty() ? FirstWordOf(file) : identity_;
   const Result<std::string> there = admin.Identity();
   if (!there) return there.error();
   if (expected.empty()) {
@@ -252,7 +232,7 @@ Status StoreKeeper::Try(Host& host, int64_t now_ms) {
     return {};
   }
   if (ended) {
-    if (Status s = CheckFiles(); !s.ok()) return s;
+    if (Status s = CheckStoreFiles(options_.folder); !s.ok()) return s;
     note_("redis-server is started again; " + server_->LastWords().message);
     auto server = EmbeddedRedis::Launch(ServerOptions());
     if (!server) {

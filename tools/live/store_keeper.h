@@ -54,7 +54,6 @@ class StoreKeeper {
   enum class State { kGood, kWaiting, kStarting, kReconciling };
   StoreKeeper(StoreOptions options, Note note);
   Status StartOwn();
-  Status CheckFiles() const;  // that what our server kept is still there
   Status ConnectFirst();
   Status CheckOwnership(RedisAdmin& admin);
   Status CheckDurability(RedisAdmin& admin);

@@ -55,8 +55,12 @@ Result<std::unique_ptr<StoredRun>> OpenArchive(const std::string& path) {
       return Error{Code::kCorrupt, path +
                                        " is cut off before the first event: nothing of the run "
                                        "is left in it"};
-    run->warning = path + " is cut off: what followed event " +
-                   std::to_string(run->log.back().last_seq) + ", if anything, is missing";
+    const uint64_t behind = run->reader().BytesBehind();
+    run->warning = behind > 0
+                       ? path + " has " + std::to_string(behind) +
+                             " bytes behind its end, which are not its own; all that it had is read"
+                       : path + " is cut off: what followed event " +
+                             std::to_string(run->log.back().last_seq) + ", if anything, is missing";
   }
   return std::unique_ptr<StoredRun>(std::move(run));
 }
@@ -79,6 +83,7 @@ Result<std::unique_ptr<StoredRun>> OpenRedis(const RunFolder& folder) {
             Code::kNotFound,
             "run " + folder.id + " has nothing stored yet (it was stopped before it began)"};
       }
+      if (Status s = CheckStoreFiles(*engine); !s.ok()) return s.error();
       EmbeddedRedisOptions options;
       options.folder = engine->Redis();
       auto started = EmbeddedRedis::Start(options);
