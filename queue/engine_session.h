@@ -86,6 +86,8 @@ class EngineSession {
   uint64_t seq_in_;
   uint64_t seq_out_ = 0;
   AttemptSet given_;        // and not answered
+  AttemptSet retracted_;    // of them: asked back
+  bool leaving_ = false;    // it handed back what nobody asked for, as one that drains does
   uint64_t jobs_sent_ = 0;  // in this session
   uint64_t answered_ = 0;   // of them; only counted for peers without CREDIT
   uint64_t credit_;         // jobs_sent_ may reach this

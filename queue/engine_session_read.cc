@@ -112,13 +112,16 @@ Status EngineSession::ReadBatch(MessageType type, std::vector<BatchItem>& batch,
       return Wrong(std::string("sent ") + Name(type) + " for " + Name(id) +
                    ", which it was not given in this session or has answered");
     }
+    if (type == MessageType::kResult && retracted_.size() > 0) retracted_.Remove(fingerprint);
     if (type == MessageType::kTaken) {
       inbox->push_back({identity_.id, Taken{std::move(id.run), id.key, id.attempt}});
     } else if (type == MessageType::kProgress) {
       inbox->push_back({identity_.id, Progress{std::move(id.run), id.key, id.attempt, item.fraction,
                                                std::move(item.note)}});
     } else if (type == MessageType::kReturned) {
-      inbox->push_back({identity_.id, Returned{std::move(id.run), id.key, id.attempt}});
+      const bool asked = retracted_.Remove(fingerprint);
+      leaving_ = leaving_ || !asked;
+      inbox->push_back({identity_.id, Returned{std::move(id.run), id.key, id.attempt, !asked}});
     } else if (Status s = ReadResult(item, frames, &frame, inbox); !s.ok()) {
       return s;
     }
@@ -152,7 +155,8 @@ Status EngineSession::ReadResult(BatchItem& item, const Frames& frames, size_t* 
   Result<JobResult> result = JobResultFrom(*view);
   if (!result) return result.error();
   if (!Believable(result->usage))
-    return Wrong("malformed message: a RESULT whose usage is negative or no number");
+    return Wrong(
+        "malformed message: a RESULT whose usage is negative, no number or beyond all measure");
   ResultMessage out;
   out.run = std::move(item.id.run);
   out.key = item.id.key;
@@ -180,6 +184,9 @@ Status EngineSession::ReadCredit(const Value& body, std::deque<Inbound>* inbox) 
                  " jobs sent it can take at most " + std::to_string(most));
   }
   if (*limit <= credit_) return {};
+  if (leaving_) {
+    return Wrong("grants credit for more work after it has handed back work that nobody asked for");
+  }
   credit_ = *limit;
   inbox->push_back({identity_.id, HostCredit()});
   return {};

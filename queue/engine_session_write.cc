@@ -89,6 +89,8 @@ void EngineSession::FlushWithdrawals(std::deque<Inbound>* inbox) {
     if (TakeWaiting({retract.run, retract.key, retract.attempt}, inbox)) {
       inbox->push_back({identity_.id, Returned{retract.run, retract.key, retract.attempt}});
     } else if (identity_.minor > 0) {  // a peer of version 1.0 keeps what it has
+      const uint64_t fingerprint = Fingerprint(retract.run, retract.key, retract.attempt);
+      if (given_.Contains(fingerprint)) retracted_.Add(fingerprint);
       batch_.Add(retract.run, retract.key, retract.attempt);
       if (batch_.size() == kWireBatchItems) SendBatch(MessageType::kRetract);
     }

@@ -262,8 +262,14 @@ std::optional<RedisReply> RedisConnection::Next() {
 
 Result<RedisReply> RedisConnection::Call(const std::vector<std::string_view>& words) {
   Append(words);
+  auto heard = std::chrono::steady_clock::now();
   for (;;) {
+    const size_t before = context_->reader->len;
     const bool alive = Pump();
+    const auto now = std::chrono::steady_clock::now();
+    if (context_->reader->len != before) heard = now;
+    if (now - heard > kMostSilence)
+      Lose("it has not answered for " + std::to_string(kMostSilence.count()) + " s");
     if (std::optional<RedisReply> reply = Next()) {
       if (reply->kind == RedisReply::Kind::kError) return ErrorOf(*reply);
       return std::move(*reply);

@@ -56,6 +56,8 @@ class RedisConnection {
   int descriptor() const;
   bool wants_write() const { return wants_write_; }
   Error Lost() const;
+  // A server that says nothing for so long while a Call waits counts as lost.
+  static constexpr std::chrono::seconds kMostSilence{15};
 
  private:
   RedisConnection(redisContext* context, std::string address);

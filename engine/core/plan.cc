@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
 
 namespace kev {
 namespace {
@@ -215,35 +214,6 @@ Result<std::optional<uint16_t>> SelectFrom(const Value& v, size_t step_count) {
 
 const char* Name(StageKind kind) { return kKinds[static_cast<size_t>(kind)]; }
 const char* Name(FactKind kind) { return kFacts[static_cast<size_t>(kind)]; }
-
-std::string MisfitOf(const Step& step, const Value& facts) {
-  if (!facts.IsMap() && !facts.IsNull()) return "its facts are no map";
-  const auto fits = [](FactKind kind, const Value& value) {
-    switch (kind) {
-      case FactKind::kInt:
-        return value.IsInt();
-      case FactKind::kNumber:
-        return value.IsNumber() && std::isfinite(value.AsDouble());
-      case FactKind::kBool:
-        return value.IsBool();
-      case FactKind::kText:
-        return value.IsString();
-      case FactKind::kList:
-        return value.IsList();
-      case FactKind::kMap:
-        return value.IsMap();
-    }
-    return false;
-  };
-  for (const auto& [name, kind] : step.facts) {
-    const Value& value = facts[name];
-    if (value.IsNull() || fits(kind, value)) continue;
-    return "its fact '" + name + "' is no " +
-           (kind == FactKind::kNumber ? "finite number" : Name(kind)) + ", as the contract of " +
-           step.stage + " says it must be";
-  }
-  return "";
-}
 
 std::optional<uint16_t> Plan::Find(std::string_view id) const {
   for (size_t i = 0; i < steps.size(); ++i) {

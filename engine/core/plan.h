@@ -86,8 +86,6 @@ struct Step {
   uint32_t timeout_no_progress_ms = 0;
   std::map<std::string, FactKind> facts;  // what its results may hold; others are not looked at
 };
-// What in the facts of a result (a map) is not as the step declares it, in words; empty: nothing.
-std::string MisfitOf(const Step& step, const Value& facts);
 
 struct Budget {              // 0 = no limit
   uint64_t candidates = 0;   // proposed

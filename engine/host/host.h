@@ -55,6 +55,8 @@ class Host {
   // The store is back (the same one or another object): every run finds out where its log ends,
   // writes again what is missing, and goes on.
   void Reconcile(Store* store);
+  // For how long the store has owed an answer to a commit; 0: it owes none.
+  int64_t StoreSilentMs() const;
   bool reconciling() const { return reconciling_ != 0; }  // and does not know everything yet
 
   // For the caller's own questions, answered when the store has answered: parts of a log (event
@@ -108,6 +110,9 @@ class Host {
   void On(SessionId session, ResultMessage& message);
   void On(SessionId session, const Returned& returned);
   void On(SessionId session, const HistoryWanted& wanted);
+  static void Refuse(ResultMessage* message, const std::string& why);
+  static const BlobRef* FirstUnknownBlob(const HostedRun& run, const ResultMessage& message);
+  void AskForBlob(SessionId session, const BlobRef& ref, ResultMessage& message);
   void AnswerTo(HostedRun& run, SessionId session, const AttemptId& id);
   void Lose(SessionId session, const SessionLost& lost);
   bool CommitGroups();
@@ -140,6 +145,7 @@ class Host {
   };
   std::unordered_map<AttemptId, Payload, AttemptHash> payloads_;
   std::optional<Error> store_lost_;
+  int64_t asked_ms_ = 0;    // since when the store has owed an answer, if it owes one
   size_t reconciling_ = 0;  // runs that wait to hear where their log ends
   bool holding_ = false;
   uint64_t jobs_done_ = 0;

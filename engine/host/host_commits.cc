@@ -31,6 +31,7 @@ bool Host::CommitGroups() {
     const size_t before = run->committing_.size();
     if (!run->CommitGroups(store_, clock_->NowMs())) continue;
     any = true;
+    if (commits_.empty()) asked_ms_ = clock_->NowMs();
     for (size_t i = before; i < run->committing_.size(); ++i)
       commits_[run->committing_[i].ticket] = run.get();
   }
@@ -40,6 +41,7 @@ bool Host::CommitGroups() {
 bool Host::Confirm() {
   bool any = false;
   for (Completion& done : store_->Poll()) {
+    if (!any) asked_ms_ = clock_->NowMs();
     any = true;
     const auto reader = readers_.find(done.ticket);
     if (reader != readers_.end()) {
@@ -70,6 +72,10 @@ bool Host::Confirm() {
     Confirmed(*run, run->Confirm(done.ticket, clock_->NowMs()));
   }
   return any;
+}
+
+int64_t Host::StoreSilentMs() const {
+  return commits_.empty() || store_lost_ ? 0 : clock_->NowMs() - asked_ms_;
 }
 
 void Host::AnswerReader(Reader reader, Completion done) {

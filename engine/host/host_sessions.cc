@@ -1,4 +1,7 @@
 // What workers and clients say, and what becomes of their attempts when they come and go.
+#include <algorithm>
+
+#include "engine/core/result_fit.h"
 #include "engine/host/host.h"
 
 namespace kev {
@@ -89,6 +92,10 @@ void Host::On(SessionId session, ResultMessage& message) {
     transport_->Send(session, std::move(ack));
     return;
   }
+  if (const BlobRef* unknown = FirstUnknownBlob(*run, message)) {
+    AskForBlob(session, *unknown, message);
+    return;
+  }
   if (owner == session) placer_.Finished(id, message.result.usage.wall_ms);
   // A worker was told to stop by an engine whose log lost the reason with its tail (`normal`). It
   // says nothing of the kernel: the attempt is made again.
@@ -98,12 +105,11 @@ void Host::On(SessionId session, ResultMessage& message) {
     message.packed.clear();
   }
   if (!late && !message.result.failure) {
+    const RunCore& core = run->core();
     const std::string misfit =
-        MisfitOf(run->core().plan().steps[message.key.step], message.result.facts);
-    if (!misfit.empty()) {
-      message.result.failure = Failure{FailureClass::kInfrastructure, "not taken: " + misfit};
-      message.packed.clear();
-    }
+        MisfitOf(core.plan().steps[message.key.step], message.key.subject.kind, message.result,
+                 core.candidates().size());
+    if (!misfit.empty()) Refuse(&message, misfit);
   }
   payloads_.erase(id);
   run->reported_.insert(attempt);
@@ -116,6 +122,46 @@ void Host::On(SessionId session, ResultMessage& message) {
                     std::move(message.packed)};
   run->pending_.push_back({std::move(event), std::make_pair(session, std::move(ack)),
                            std::move(message.blobs), nullptr});
+}
+
+// It counts as an attempt that failed, and is made again.
+void Host::Refuse(ResultMessage* message, const std::string& why) {
+  JobResult none;
+  none.usage = message->result.usage;
+  none.failure = Failure{FailureClass::kInfrastructure, "its result was not taken: " + why};
+  message->result = std::move(none);
+  message->packed.clear();
+  message->blobs.clear();
+}
+
+// A blob that the result names, that did not come with it, and that is not known to be in the
+// store; null: there is none.
+const BlobRef* Host::FirstUnknownBlob(const HostedRun& run, const ResultMessage& message) {
+  const BlobRef* unknown = nullptr;
+  ForEachBlob(message.result, [&](const BlobRef& ref) {
+    const bool came =
+        std::any_of(message.blobs.begin(), message.blobs.end(),
+                    [&](const auto& blob) { return blob.first.sha256 == ref.sha256; });
+    if (!came && !run.stored_blobs_.contains(ref.sha256)) unknown = &ref;
+    return unknown == nullptr;
+  });
+  return unknown;
+}
+
+// The result waits until the store has said whether it has the blob.
+void Host::AskForBlob(SessionId session, const BlobRef& ref, ResultMessage& message) {
+  const std::string sha256 = ref.sha256;
+  auto waiting = std::make_shared<ResultMessage>(std::move(message));
+  ReadBlob(sha256,
+           [this, session, sha256, waiting](const Status& found, const std::vector<std::string>&) {
+             HostedRun* run = Find(waiting->run);
+             if (run != nullptr && found.ok()) run->stored_blobs_.insert(sha256);
+             if (!found.ok()) {
+               Refuse(waiting.get(), "it names the blob " + sha256 +
+                                         ", which did not come with it: " + found.error().message);
+             }
+             On(session, *waiting);
+           });
 }
 
 // The acknowledgement that waits for a commit goes to this session: the worker may have reconnected
@@ -135,6 +181,7 @@ void Host::AnswerTo(HostedRun& run, SessionId session, const AttemptId& id) {
 // What came back with its worker after a restart has no payload here: it is offered under the next
 // number.
 void Host::On(SessionId session, const Returned& returned) {
+  if (returned.leaving) placer_.DrainWorker(session);
   HostedRun* run = Find(returned.run);
   if (run == nullptr) return;
   const AttemptId id{run->number(), returned.key, returned.attempt};

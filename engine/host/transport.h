@@ -80,6 +80,7 @@ struct Returned {
   std::string run;
   JobKey key;
   uint32_t attempt = 0;
+  bool leaving = false;  // nobody asked for it back: the worker takes nothing more
 };
 // How many attempts the engine may have sent in this session in all: those received so far, free
 // slots, and some ahead. Cumulative, so that a late or repeated one cannot grant twice.

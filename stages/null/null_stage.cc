@@ -4,12 +4,11 @@
 #include <utility>
 
 #include "engine/core/random.h"
-#include "queue/blob_id.h"
 
 namespace kev {
 namespace {
 
-JobResult Propose(const Job& job, StageContext&) {
+JobResult Propose(const Job& job, StageContext& context) {
   JobResult result;
   const uint32_t count = job.request ? job.request->count : 1;
   result.proposals.reserve(count);
@@ -19,7 +18,7 @@ JobResult Propose(const Job& job, StageContext&) {
     Proposal proposal;
     proposal.variant = "null";
     proposal.parameters.Set("x", x);
-    proposal.source = RefOf("null " + std::to_string(x));  // names a text that nobody needs to read
+    proposal.source = context.Attach("null " + std::to_string(x));
     proposal.source_name = "null.c";
     if (job.request) proposal.parents = job.request->parents;
     result.proposals.push_back(std::move(proposal));
@@ -27,8 +26,7 @@ JobResult Propose(const Job& job, StageContext&) {
   return result;
 }
 
-JobResult Compile(const Job& job, StageContext&) {
-  static const BlobRef kBinary = RefOf("null binary");
+JobResult Compile(const Job& job, StageContext& context) {
   JobResult result;
   result.facts.Set("seconds", 0.001);
   result.facts.Set("bytes", 4096);
@@ -36,7 +34,7 @@ JobResult Compile(const Job& job, StageContext&) {
   artefact.role = "candidate";
   artefact.name = job.candidate ? job.candidate->name : Name(job.key.subject);
   artefact.kind = "shared_library";
-  artefact.blob = kBinary;
+  artefact.blob = context.Attach("null binary");
   artefact.launch.Set("symbol", "null");
   result.artefacts.push_back(std::move(artefact));
   return result;

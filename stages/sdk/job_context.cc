@@ -12,6 +12,10 @@ namespace kev {
 
 namespace fs = std::filesystem;
 
+namespace {
+constexpr size_t kLeastCached = 256;  // bytes
+}  // namespace
+
 WorkerShared::WorkerShared(WorkerSession* session, const std::string& home,
                            const std::string& program, bool keep_ended)
     : session_(session),
@@ -81,7 +85,8 @@ BlobRef JobContext::Attach(std::string bytes) {
   const bool known = std::any_of(attached_.begin(), attached_.end(),
                                  [&](const auto& own) { return own.first.sha256 == ref.sha256; });
   if (known) return ref;
-  shared_->blobs().Put(ref, bytes);  // the next stage on this host finds it there
+  // The next stage on this host finds it there. What is small is asked for sooner than written.
+  if (bytes.size() >= kLeastCached) shared_->blobs().Put(ref, bytes);
   attached_.emplace_back(ref, std::move(bytes));
   return ref;
 }

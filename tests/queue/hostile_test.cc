@@ -227,10 +227,10 @@ const std::vector<Case>& Cases() {
        "usage is negative"},
       {"usage without end",
        {Head(MessageType::kResult, 1), ResultItem(2), WithUsage("usd", INFINITY)},
-       "usage is negative or no number"},
+       "usage is negative, no number or beyond"},
       {"usage that is no number",
        {Head(MessageType::kResult, 1), ResultItem(2), WithUsage("wall_ms", NAN)},
-       "usage is negative or no number"},
+       "usage is negative, no number or beyond"},
       {"a blob of no name",
        {Head(MessageType::kBlobGet), Map({{"sha256", "../etc"}})},
        "no SHA-256"},
@@ -286,6 +286,35 @@ TEST_CASE("whoever breaks the protocol is refused in words, and nobody else noti
     house.Join("bad", Role::kWorker);
     CHECK(house.engine.sessions() == 2);
   }
+}
+
+TEST_CASE("who hands back what nobody asked for is leaving, and gets nothing more") {
+  House house;
+  const auto returned = [&](const char* who) {
+    for (const Inbound& m : house.engine.Take(10)) {
+      if (const auto* r = std::get_if<Returned>(&m.message)) return r->leaving;
+    }
+    FAIL(who << " handed nothing back");
+    return false;
+  };
+  const auto credit = [&](uint64_t seq) {
+    return Message{Head(MessageType::kCredit, 1, seq), EncodeCredit(3)};
+  };
+  house.engine.Send(1, Retract{"R", AttemptOf(1).key, 1});
+  house.engine.Flush();
+  house.Read("good", {Head(MessageType::kReturned, 1), Item(1)});
+  CHECK_FALSE(returned("good"));
+  house.Read("good", credit(3));
+  CHECK_FALSE(house.RejectTo("good").has_value());
+  // Nobody asked the other one.
+  house.Read("bad", {Head(MessageType::kTaken, 1), Item(2)});
+  house.Read("bad", {Head(MessageType::kReturned, 1, 3), Item(2)});
+  CHECK(returned("bad"));
+  CHECK_FALSE(house.RejectTo("bad").has_value());
+  house.Read("bad", credit(4));
+  REQUIRE(house.RejectTo("bad").has_value());
+  CHECK(house.RejectTo("bad")->text.find("handed back work that nobody asked for") !=
+        std::string::npos);
 }
 
 TEST_CASE("strangers are refused, and reported without a session and not without end") {

@@ -397,6 +397,30 @@ TEST_CASE("a run in an external store survives that store's death, and leaves no
   }
 }
 
+TEST_CASE("a store that does not answer is told of, and nobody waits for it for ever") {
+  Sandbox sandbox;
+  RunningCommand* command =
+      sandbox.Start({"kevolve", "run", Fixture("tiny.yaml"), "--candidates", "6", "--json"});
+  const std::string run = RunIdOf(command);
+  REQUIRE(WaitForEvent(command, "candidate"));
+  const std::vector<pid_t> servers = ProcessesNamed(sandbox, "redis-server");
+  REQUIRE(servers.size() == 1);
+  kill(servers[0], SIGSTOP);
+  REQUIRE(command->WaitForOutput("has not answered for", kServiceLimit));
+  Contains(sandbox.Run({"kevolve", "explain", run}).out, {"it waits for the store"});
+  const CommandResult shown = sandbox.Run({"kevolve", "show", run}, kServiceLimit);
+  CHECK(shown.exit_code == kExitEnvironment);
+  Contains(shown.err, {"has not answered for 15 s"});
+  const CommandResult listed = sandbox.Run({"kevolve", "list"}, kServiceLimit);
+  CHECK(listed.exit_code == kExitDone);
+  Contains(listed.out, {run.c_str(), "unreadable"});
+  kill(servers[0], SIGCONT);
+  const CommandResult result = command->Wait(kServiceLimit);
+  CHECK_MESSAGE(result.exit_code == kExitDone, result.err);
+  CHECK(result.out.find("answers again") != std::string::npos);
+  CHECK(DoneLine(result)["candidates"] == 6);
+}
+
 TEST_CASE("a server whose files have vanished is not started again on nothing") {
   Sandbox sandbox;
   RunningCommand* command =

@@ -186,6 +186,10 @@ TEST_CASE("what was written behind the end of a file is no part of it, and is sa
   CHECK(shown.exit_code == kExitDone);
   Contains(shown.err, {"12 bytes behind its end"});
   CHECK(sandbox.Run({"kevolve", "fsck", file}).exit_code == kExitDiffers);
+  const CommandResult named =
+      sandbox.Run({"kevolve", "export", run, "-o", sandbox.Path("run.archive")});
+  CHECK(named.exit_code == kExitBadInput);
+  Contains(named.err, {"does not end in .kevrun"});
   const CommandResult paused = sandbox.Run({"kevolve", "pause", file});
   CHECK(paused.exit_code == kExitBadInput);
   Contains(paused.err, {"is a file", "kevolve import"});

@@ -142,6 +142,10 @@ TEST_CASE("what a store had confirmed and lost while no engine lived is found ou
   CHECK(promise == "strict");
   CHECK(seq <= LogOf(sandbox, run).size());
   sandbox.Write("runs/" + run + "/confirmed", "100000 strict\n");
+  const CommandResult checked = sandbox.Run({"kevolve", "fsck", run});
+  CHECK(checked.exit_code == 7);
+  CHECK_MESSAGE(checked.err.find("event 100000 had been confirmed") != std::string::npos,
+                checked.err);
   const CommandResult refused = sandbox.Run({"kevolve", "resume", run});
   CHECK(refused.exit_code == 6);
   CHECK_MESSAGE(refused.err.find("event 100000 had been confirmed") != std::string::npos,

@@ -11,7 +11,8 @@ namespace kev {
 
 int AccessCommand(const AccessOptions& options) {
   std::string from = options.from;
-  if (from.find('/') == std::string::npos)
+  std::error_code none;
+  if (from.find('/') == std::string::npos && !std::filesystem::is_regular_file(from, none))
     from = EngineFolder{EnginesFolder() + "/" + from}.Access();
   const Result<Access> access = ReadAccessFile(from);
   if (!access) {

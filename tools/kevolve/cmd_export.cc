@@ -12,6 +12,11 @@ namespace kev {
 int ExportCommand(const KeepOptions& options) {
   const std::string& id = options.runs.front();
   std::error_code error;
+  if (!options.output.ends_with(".kevrun")) {
+    return Complain({Code::kInvalid, "'" + options.output +
+                                         "' does not end in .kevrun, by which every command knows "
+                                         "that it is a file"});
+  }
   if (std::filesystem::exists(options.output, error)) {
     return Complain({Code::kExists, options.output + " exists already; it is not overwritten"});
   }

@@ -5,6 +5,7 @@
 #include "queue/redis_store.h"
 #include "tools/kevolve/commands.h"
 #include "tools/live/check_run.h"
+#include "tools/live/confirmed_mark.h"
 #include "tools/live/exit_code.h"
 
 namespace kev {
@@ -59,6 +60,17 @@ Result<Check> CheckStored(const KeepOptions& options) {
     return check;
   }
   check.events = core.last_seq();
+  if (!run.store_address.empty() && run.state != StoredRun::State::kLive) {
+    const auto folder = FindRunFolder(run.id);
+    if (!folder) return folder.error();
+    const auto lost = [&](const std::string& what) { check.findings.push_back({"log", what}); };
+    if (const Status s = CheckConfirmedMark(*folder, core.last_seq(), lost); !s.ok())
+      lost(s.error().message);
+    if (!check.findings.empty()) {
+      check.skipped = "projections and blobs (the log comes first)";
+      return check;
+    }
+  }
   const auto missing = MissingBlobs(run);
   if (!missing) {
     check.findings.push_back({"blob", missing.error().message});

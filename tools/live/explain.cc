@@ -8,6 +8,8 @@
 namespace kev {
 namespace {
 
+constexpr int64_t kSilentMs = 1000;  // longer than a commit takes
+
 const char* Name(StepOutcome::State state) {
   static constexpr const char* kNames[] = {"waiting", "open", "passed", "skipped", "ended"};
   return kNames[static_cast<size_t>(state)];
@@ -60,7 +62,10 @@ Value WholeRun(const RunCore& core, const Live& live) {
   std::string why = core.ExplainRun();
   if (why.empty()) {
     why = live.host == nullptr ? "it was interrupted; resume goes on" : "it goes on";
-    if (live.host != nullptr && live.host->store_lost())
+    if (live.host != nullptr && live.host->StoreSilentMs() > kSilentMs)
+      why = "it waits for the store, which has not answered for " +
+            std::to_string(live.host->StoreSilentMs() / 1000) + " s";
+    else if (live.host != nullptr && live.host->store_lost())
       why = "nothing is given out while the store is gone: " + live.host->store_lost()->message;
     else if (live.host != nullptr && live.run->in_grace())
       why = "the engine was restarted; workers have time to come back with what they hold";
@@ -95,7 +100,8 @@ Value OfSubject(const RunCore& core, const Live& live, Subject subject, const Ca
     const Step& s = core.plan().steps[step];
     if (s.kind == StageKind::kPropose || s.kind == StageKind::kSelect) continue;
     Value job;
-    job.Set("state", Name(c.steps[step].state));
+    const bool never = c.ended && c.steps[step].state == StepOutcome::State::kWaiting;
+    job.Set("state", never ? "not reached" : Name(c.steps[step].state));
     job.Set("why", WhyJob(core, live, key));
     lines.emplace_back("  " + s.id + ": " + job["state"].AsString() + "; " + job["why"].AsString());
     jobs[s.id] = std::move(job);

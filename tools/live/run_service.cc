@@ -225,7 +225,8 @@ void RunService::CloseEnded() {
       engine_->Stop(*run);
     } else if (run->hosted->Ended()) {
       Say("run " + id + " has ended: " + run->core->ended()->status + ", stopped by " +
-          run->core->ended()->stopped_by);
+          run->core->ended()->stopped_by +
+          (run->core->ended()->message.empty() ? "" : ": " + run->core->ended()->message));
       engine_->Stop(*run);
       closers_[id] = std::make_unique<RunCloser>(ClosingOf(*run->core, run->folder),
                                                  engine_->store().address());

@@ -17,6 +17,7 @@ constexpr int64_t kFirstDelayMs = 50;
 constexpr int64_t kMostDelayMs = 5000;
 constexpr int64_t kLookAgainMs = 250;          // for space, or while it loads
 constexpr uint64_t kLeastFreeBytes = 1 << 20;  // a server cannot work with less
+constexpr int64_t kSilentMs = 5000;            // of a store that is connected: worth a note
 constexpr int64_t kForgetFailuresMs = 30000;   // a store that lasts so long begins afresh
 constexpr milliseconds kConnectLimit{500};     // the loop waits for no more
 
@@ -184,6 +185,13 @@ Status StoreKeeper::Mend(Host& host, int64_t now_ms) {
       good_since_ms_ = now_ms;
       said_.clear();
       note_("the store is back; going on");
+    } else if (host.StoreSilentMs() > kSilentMs) {
+      if (!std::exchange(silent_, true)) {
+        note_("the store at " + shown_ + " has not answered for " +
+              std::to_string(kSilentMs / 1000) + " s; nothing goes on until it does");
+      }
+    } else if (std::exchange(silent_, false)) {
+      note_("the store answers again; going on");
     } else if (failures_ > 0 && now_ms - good_since_ms_ > kForgetFailuresMs) {
       failures_ = 0;
     }

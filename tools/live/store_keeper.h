@@ -76,7 +76,8 @@ class StoreKeeper {
   unsigned failures_ = 0;
   int64_t next_try_ms_ = 0;
   int64_t good_since_ms_ = 0;
-  std::string said_;  // why we wait, as it was told last
+  std::string said_;     // why we wait, as it was told last
+  bool silent_ = false;  // it owes an answer, and that was told
 };
 
 }  // namespace kev

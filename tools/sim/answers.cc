@@ -1,5 +1,7 @@
 #include "tools/sim/answers.h"
 
+#include <algorithm>
+
 #include "engine/core/digest.h"
 #include "queue/blob_id.h"
 
@@ -9,7 +11,16 @@ namespace {
 constexpr Verdict kBadVerdicts[] = {Verdict::kNoCompile, Verdict::kWrong,    Verdict::kCrashed,
                                     Verdict::kTimeout,   Verdict::kUnusable, Verdict::kResources};
 
-void Propose(const Job& job, CounterRandom& random, JobResult* r) {
+BlobRef Attach(std::string text, Answer* answer) {
+  const BlobRef ref = RefOf(text);
+  const bool known = std::any_of(answer->blobs.begin(), answer->blobs.end(),
+                                 [&](const auto& blob) { return blob.first == ref; });
+  if (!known) answer->blobs.emplace_back(ref, std::move(text));
+  return ref;
+}
+
+void Propose(const Job& job, CounterRandom& random, Answer* answer) {
+  JobResult* r = &answer->result;
   const uint32_t wanted = job.request ? job.request->count : 0;
   // Now and then less or more than was asked for, something known, or the end of the space.
   uint32_t count = wanted;
@@ -17,8 +28,9 @@ void Propose(const Job& job, CounterRandom& random, JobResult* r) {
   for (uint32_t i = 0; i < count; ++i) {
     Proposal p;
     const bool twin = random.Below(10) == 0;
-    p.source = RefOf(twin ? job.run + " twin " + std::to_string(random.Below(4))
-                          : job.run + job.label + std::to_string(i));
+    p.source = Attach(twin ? job.run + " twin " + std::to_string(random.Below(4))
+                           : job.run + job.label + std::to_string(i),
+                      answer);
     p.source_name = "kernel.c";
     p.parameters.Set("tile", static_cast<int64_t>(random.Below(8)));
     if (job.request) p.parents = job.request->parents;
@@ -76,9 +88,7 @@ Answer AnswerTo(const Job& job, Fate fate, CounterRandom& random) {
   r.usage.device_ms = static_cast<double>(random.Below(64)) / 8;
   if (random.Below(6) == 0) {
     std::string text = "output of " + job.run + " " + job.label;
-    const BlobRef ref = RefOf(text);
-    r.blobs["stdout"] = ref;
-    answer.blobs.emplace_back(ref, std::move(text));
+    r.blobs["stdout"] = Attach(std::move(text), &answer);
   }
   if (fate == Fate::kFails) {
     static constexpr FailureClass kUsual[] = {FailureClass::kInfrastructure,
@@ -97,7 +107,7 @@ Answer AnswerTo(const Job& job, Fate fate, CounterRandom& random) {
   if (job.stage.starts_with("select")) {
     Select(job, random, &r);
   } else if (job.stage.starts_with("propose")) {
-    Propose(job, random, &r);
+    Propose(job, random, &answer);
   } else if (job.stage.starts_with("compile")) {
     const uint64_t count = 1 + random.Below(3);
     for (uint64_t i = 0; i < count && job.candidate; ++i) {
@@ -105,7 +115,7 @@ Answer AnswerTo(const Job& job, Fate fate, CounterRandom& random) {
                                    ? std::string("the same code")
                                    : "code " + job.candidate->source.sha256 + std::to_string(i);
       r.artefacts.push_back(
-          {"candidate", job.candidate->name, "shared_library", RefOf(code), Value()});
+          {"candidate", job.candidate->name, "shared_library", Attach(code, &answer), Value()});
     }
     r.facts.Set("size", static_cast<int64_t>(random.Below(100)));
   } else if (job.stage.starts_with("profile")) {

@@ -4,6 +4,7 @@
 #include <cstdio>
 
 #include "engine/core/record_json.h"
+#include "engine/core/result_fit.h"
 
 namespace kev::sim {
 namespace {
@@ -152,11 +153,12 @@ void Ledger::Report(Run& run, const std::string& name, const JobReported& event,
     story_->Violate("the log has a result of " + Named(name, event.key, event.attempt) + " by " +
                     event.worker + ", which never had it");
   }
-  for (const auto& [what, ref] : event.result.blobs) {
+  ForEachBlob(event.result, [&](const BlobRef& ref) {
     if (!again && has_blob && !has_blob(ref.sha256))
-      story_->Violate("the " + what + " of " + Named(name, event.key, event.attempt) +
+      story_->Violate("a blob of " + Named(name, event.key, event.attempt) +
                       " is in the log and not in the store");
-  }
+    return true;
+  });
   JobState& job = run.jobs[event.key];
   if (!job.open || job.current != event.attempt) return;
   job.open = false;  // a failure is followed by a new attempt, or the end of the job

@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <cmath>
+#include <functional>
 #include <limits>
 
 #include "tests/engine/support/canonical_reader.h"
@@ -277,6 +278,86 @@ TEST_CASE("a result whose facts are not what its stage declares is no result") {
   for (const Value& wrong : {Value("fast"), Value(std::nan("")),
                              Value(std::numeric_limits<double>::infinity()), Value(true)})
     CHECK(answers(wrong).find("its fact 'speedup' is no finite number") != std::string::npos);
+}
+
+TEST_CASE("a result that its stage cannot have is no result") {
+  auto b = LinearPlan();
+  b.plan().in_flight = 1;
+  b.plan().steps[3].facts = {{"speedup", FactKind::kNumber}};
+  // What is said of the first attempt of the job of `step` when its result is `change`d.
+  const auto said = [&](uint16_t step, const std::function<void(JobResult&)>& change) {
+    HostRig rig(b.plan());
+    const SessionId worker = rig.Connect(kAll);
+    std::vector<Assign> jobs = rig.Assigned(worker);
+    while (jobs.at(0).key.step != step) jobs = rig.Do(worker, jobs[0]);
+    JobResult result = GoodAnswer(ReadJob(jobs[0].payload));
+    change(result);
+    rig.Report(worker, jobs[0], result);
+    rig.Settle();
+    CHECK(rig.Acked(worker).back().key == jobs[0].key);
+    const JobKey& key = jobs[0].key;
+    const StepOutcome& outcome = key.subject.kind == SubjectKind::kRequest
+                                     ? rig.core->requests()[key.subject.number - 1].outcome
+                                     : rig.core->candidates().Find(key.subject.number)->steps[step];
+    CHECK(rig.core->dead_letters().empty());
+    return outcome.evidence.empty() ? std::string("taken") : outcome.evidence.back();
+  };
+  const auto has = [](const std::string& text, const char* what) {
+    CHECK_MESSAGE(text.find(what) != std::string::npos, text);
+  };
+  for (uint16_t step = 0; step < 5; ++step) CHECK(said(step, [](JobResult&) {}) == "taken");
+  has(said(1, [](JobResult& r) { r.verdict = Verdict::kPoison; }), "is the engine's to give");
+  has(said(1, [](JobResult& r) { r.verdict = Verdict::kDuplicate; }), "is the engine's to give");
+  has(said(1, [](JobResult& r) { r.artefacts.clear(); }), "brings no artefact");
+  has(said(3, [](JobResult& r) { r.facts = Value(); }), "brings no 'speedup'");
+  for (const char* parent : {"c1", "p1", "r1", "c4000000"}) {
+    has(said(0, [&](JobResult& r) { r.proposals[0].parents = {*SubjectFrom(parent)}; }),
+        "which is no candidate of the run");
+  }
+  CHECK(said(1, [](JobResult& r) { r = Verdicts(Verdict::kNoCompile, "no"); }) == "taken");
+}
+
+TEST_CASE("a blob that a result names came with it, or the store has it") {
+  HostRig rig(OneAtATime());
+  const SessionId worker = rig.Connect(kAll);
+  Assign job = rig.Assigned(worker).at(0);
+  const auto report = [&](const char* blob, bool sent) {
+    ResultMessage message{"run", job.key, job.attempt, GoodAnswer(ReadJob(job.payload)), {}};
+    message.result.blobs["stdout"] = RefOf(blob);
+    if (sent) message.blobs.emplace_back(RefOf(blob), blob);
+    rig.transport->Arrive(worker, std::move(message));
+    rig.Settle();
+    return rig.core->requests()[0].outcome;
+  };
+  SUBCASE("else the attempt is made again") {
+    const StepOutcome outcome = report("nowhere", false);
+    REQUIRE(outcome.evidence.size() == 1);
+    CHECK(outcome.evidence[0].find("which did not come with it") != std::string::npos);
+    CHECK(outcome.attempt == 2);
+    CHECK(outcome.blobs.empty());
+  }
+  SUBCASE("from an earlier result") {
+    CHECK(report("text", true).attempt == 1);
+    job = rig.Assigned(worker).at(0);  // r2, by the step that proposes
+    JobResult result = GoodAnswer(ReadJob(job.payload));
+    result.proposals[0].source = RefOf("text");
+    rig.transport->Arrive(worker, ResultMessage{"run", job.key, 1, std::move(result), {}});
+    rig.Settle();
+    CHECK(rig.core->candidates().size() == 1);
+  }
+  SUBCASE("from a time before this engine: it is asked") {
+    CHECK(report("text", true).attempt == 1);
+    rig.grace_ms = 4000;
+    job = rig.Assigned(worker).at(0);
+    rig.Restart();
+    const SessionId after = rig.Connect(WorkerWith({{"run", job.key, 1}}));
+    JobResult result = GoodAnswer(ReadJob(job.payload));
+    result.proposals[0].source = RefOf("text");
+    rig.transport->Arrive(after, ResultMessage{"run", job.key, 1, std::move(result), {}});
+    rig.Settle();
+    CHECK(rig.core->candidates().size() == 1);
+    CHECK(rig.Acked(after).size() == 1);
+  }
 }
 
 TEST_CASE("a job that must be alone is alone as well on the worker that came back with it") {

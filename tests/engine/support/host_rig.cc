@@ -3,6 +3,7 @@
 #include <stdexcept>
 #include <utility>
 
+#include "engine/core/result_fit.h"
 #include "tests/engine/support/canonical_reader.h"
 #include "tests/engine/support/plans.h"
 
@@ -85,7 +86,12 @@ SessionId HostRig::Connect(Hello hello) {
 }
 
 void HostRig::Report(SessionId session, const Assign& job, JobResult result) {
-  transport->Arrive(session, ResultMessage{job.run, job.key, job.attempt, std::move(result), {}});
+  ResultMessage message{job.run, job.key, job.attempt, std::move(result), {}};
+  ForEachBlob(message.result, [&](const BlobRef& ref) {
+    message.blobs.emplace_back(ref, "some bytes");  // the transport has checked them
+    return true;
+  });
+  transport->Arrive(session, std::move(message));
 }
 
 std::vector<Assign> HostRig::Do(SessionId session, const Assign& job) {
