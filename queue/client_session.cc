@@ -42,7 +42,7 @@ class Session final : public ClientSession {
     }
     return Error{Code::kUnavailable, "no answer to '" + method + "' from the engine at " + engine_ +
                                          " for " + std::to_string(timeout.count()) +
-                                         " ms; it may still do it when it can. Is it running?"};
+                                         " ms; is it running? It may still do it when it can"};
   }
 
  private:

@@ -406,12 +406,14 @@ TEST_CASE("a store that does not answer is told of, and nobody waits for it for 
   const std::vector<pid_t> servers = ProcessesNamed(sandbox, "redis-server");
   REQUIRE(servers.size() == 1);
   kill(servers[0], SIGSTOP);
+  RunningCommand* show = sandbox.Start({"kevolve", "show", run});
+  RunningCommand* list = sandbox.Start({"kevolve", "list"});
   REQUIRE(command->WaitForOutput("has not answered for", kServiceLimit));
   Contains(sandbox.Run({"kevolve", "explain", run}).out, {"it waits for the store"});
-  const CommandResult shown = sandbox.Run({"kevolve", "show", run}, kServiceLimit);
+  const CommandResult shown = show->Wait(kServiceLimit);
   CHECK(shown.exit_code == kExitEnvironment);
   Contains(shown.err, {"has not answered for 15 s"});
-  const CommandResult listed = sandbox.Run({"kevolve", "list"}, kServiceLimit);
+  const CommandResult listed = list->Wait(kServiceLimit);
   CHECK(listed.exit_code == kExitDone);
   Contains(listed.out, {run.c_str(), "unreadable"});
   kill(servers[0], SIGCONT);
