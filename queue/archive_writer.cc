@@ -16,7 +16,8 @@ namespace {
 
 using namespace archive;
 constexpr int kLevel = 3;
-constexpr size_t kLogBatchBytes = size_t{256} << 10;  // entries compress better together
+constexpr size_t kLogBatchBytes = size_t{32}
+                                  << 10;  // entries compress better together; a cut takes few
 
 class Writer final : public ArchiveWriter {
  public:

@@ -6,6 +6,7 @@
 #include <fstream>
 #include <iterator>
 
+#include "engine/core/random.h"
 #include "queue/blob_id.h"
 #include "tests/queue/scratch_folder.h"
 
@@ -75,6 +76,26 @@ TEST_CASE(
     logs_before = (*reader)->Log().size();
   }
   CHECK(logs_before == 2);
+}
+
+TEST_CASE("of a short run's log, too, a cut takes only the end") {
+  ScratchFolder folder;
+  const std::string path = folder / "r.kevrun";
+  CounterRandom random(1, "bodies");
+  Result<std::unique_ptr<ArchiveWriter>> writer = ArchiveWriter::Create(path);
+  REQUIRE(writer.ok());
+  REQUIRE((*writer)->AddHeader(Value::Map{{"run", "R"}}).ok());
+  for (uint64_t seq = 1; seq <= 200; ++seq) {
+    std::string body(1000, 'x');
+    for (char& c : body) c = static_cast<char>(random.Below(256));
+    REQUIRE((*writer)->AddLog({seq, body, "d", "result"}).ok());
+  }
+  REQUIRE((*writer)->Finish().ok());
+  std::filesystem::resize_file(path, std::filesystem::file_size(path) / 2);
+  Result<std::unique_ptr<ArchiveReader>> reader = ArchiveReader::Open(path);
+  REQUIRE(reader.ok());
+  CHECK((*reader)->CutTail());
+  CHECK((*reader)->Log().size() >= 60);
 }
 
 TEST_CASE("a flipped byte anywhere is noticed") {

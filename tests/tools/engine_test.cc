@@ -216,6 +216,27 @@ TEST_CASE("a standby takes over when the first engine dies, and the work ends") 
   CheckStandbyTakesOver(sandbox, {});
 }
 
+TEST_CASE("of two that stand by one takes over, and the other stands by for it") {
+  Sandbox sandbox;
+  RunningCommand* first = StartService(&sandbox);
+  std::vector<RunningCommand*> standbys;
+  for (int i = 0; i < 2; ++i) {
+    standbys.push_back(sandbox.Start({"kevolve", "engine", "--standby", "--json"}));
+    REQUIRE(standbys.back()->WaitForOutput("standing by", kServiceLimit));
+  }
+  first->Signal(SIGKILL);
+  const auto took = [](RunningCommand* c) {
+    return c->OutSoFar().find("taking over") != std::string::npos;
+  };
+  REQUIRE(WaitUntil([&] { return took(standbys[0]) || took(standbys[1]); }, kServiceLimit));
+  RunningCommand* second = standbys[took(standbys[0]) ? 0 : 1];
+  RunningCommand* third = standbys[took(standbys[0]) ? 1 : 0];
+  REQUIRE(third->WaitForOutput("pid " + std::to_string(second->pid()), kServiceLimit));
+  CHECK_FALSE(took(third));
+  second->Signal(SIGKILL);
+  REQUIRE(third->WaitForOutput("taking over", kServiceLimit));
+}
+
 TEST_CASE("a store that may throw keys away is refused") {
   Sandbox sandbox;
   ForeignRedis redis(sandbox, "always");

@@ -54,14 +54,18 @@ class Lines {
 // True once the lock is ours; false when it was interrupted.
 Result<bool> StandBy(EngineService& service, const InterruptCounter& interrupts,
                      const Lines& lines) {
-  for (bool told = false;;) {
+  for (std::string told;;) {
     const Status taken = service.TakeLock();
     if (taken.ok()) {
-      if (told) lines.Note("the engine before has gone; taking over");
+      if (!told.empty()) lines.Note("the engine before has gone; taking over");
       return true;
     }
     if (taken.error().code != Code::kExists) return taken.error();
-    if (!std::exchange(told, true)) lines.Note("standing by: " + taken.error().message);
+    // Another one that stands by may have been quicker.
+    if (taken.error().message != told) {
+      told = taken.error().message;
+      lines.Note("standing by: " + told);
+    }
     if (interrupts.count() > 0) return false;
     poll(nullptr, 0, kStandbyLookMs);
   }
