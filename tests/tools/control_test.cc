@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 #include <signal.h>
 
+#include "tests/tools/support/contains.h"
 #include "tests/tools/support/service.h"
 
 using namespace kev::test;
@@ -31,10 +32,6 @@ struct LiveOne {
   }
   size_t Events() { return LogOf(sandbox, run).size(); }
 };
-
-void Contains(const std::string& text, std::initializer_list<const char*> parts) {
-  for (const char* part : parts) CHECK_MESSAGE(text.find(part) != std::string::npos, text);
-}
 
 size_t Signals(const Sandbox& sandbox, const std::string& run, const std::string& kind) {
   size_t count = 0;

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "tests/tools/support/contains.h"
 #include "tests/tools/support/service.h"
 
 using namespace kev::test;
@@ -28,10 +29,6 @@ std::string Interrupted(Sandbox* sandbox) {
   REQUIRE(WaitForEvent(command, "candidate"));
   KillEverything(*sandbox);
   return run;
-}
-
-void Contains(const std::string& text, std::initializer_list<const char*> parts) {
-  for (const char* part : parts) CHECK_MESSAGE(text.find(part) != std::string::npos, text);
 }
 
 std::string Archive(const Sandbox& sandbox, const std::string& run) {

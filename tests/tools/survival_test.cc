@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <map>
 
+#include "tests/tools/support/contains.h"
 #include "tests/tools/support/run_facts.h"
 
 using namespace kev::test;
@@ -281,7 +282,7 @@ TEST_CASE("of three that resume a run at once one has it, and the others are tol
       continue;
     }
     CHECK(result.exit_code == kExitEnvironment);
-    CHECK_MESSAGE(result.err.find("(pid ") != std::string::npos, result.err);
+    Contains(result.err, {"(pid "});
   }
   CHECK(done == 1);
 }

@@ -3,6 +3,8 @@
 #ifndef KEV_TESTS_TOOLS_SUPPORT_SERVICE_H_
 #define KEV_TESTS_TOOLS_SUPPORT_SERVICE_H_
 
+#include <doctest/doctest.h>
+
 #include <string>
 #include <vector>
 
@@ -44,6 +46,17 @@ inline bool HasCandidateResult(const Sandbox& sandbox, const std::string& run,
 
 inline bool Archived(const Sandbox& sandbox, const std::string& run) {
   return !ReadFile(sandbox.Path("runs/" + run + "/run.kevrun")).empty();
+}
+
+// The run has ended and been archived, with so many candidates, and replays the same.
+inline void CheckEndedWhole(const Sandbox& sandbox, const std::string& run, size_t candidates) {
+  REQUIRE(WaitUntil([&] { return Archived(sandbox, run); }, kServiceLimit));
+  const CommandResult replay = sandbox.Run({"kevolve", "replay", run});
+  CHECK_MESSAGE(replay.exit_code == 0, replay.err);
+  const Json shown = Json::parse(sandbox.Run({"kevolve", "show", run, "--json"}).out);
+  CHECK(shown["status"] == "done");
+  CHECK(shown["candidates"] == candidates);
+  CHECK(shown["evaluated"] == candidates);
 }
 
 // The endpoint of a service that listens on tcp.
