@@ -62,7 +62,8 @@ class Pipelined final : public RedisStore {
   uint64_t ReadBlob(const std::string& sha256) override;
   uint64_t ReadLog(const std::string& run, uint64_t from_seq, uint64_t to_seq) override;
   uint64_t ReadEnd(const std::string& run) override;
-  uint64_t Trim(const std::string& run, uint64_t seq) override;
+  uint64_t Trim(const std::string& run, uint64_t seq,
+                const std::vector<std::string>& blobs) override;
   std::vector<Completion> Poll() override;
   int Descriptor() const override { return connection_.descriptor(); }
   bool WantsWrite() const override { return connection_.wants_write(); }
@@ -87,6 +88,7 @@ class Pipelined final : public RedisStore {
     Completion completion;
     std::shared_ptr<const Commit> commit;
     std::string run, sha256;
+    std::vector<std::string> blobs;  // kTrim
     uint64_t from = 0, to = 0;
     size_t bytes = 0;  // read so far
     bool done = false;
@@ -134,10 +136,13 @@ uint64_t Pipelined::ReadEnd(const std::string& run) {
   return op.completion.ticket;
 }
 
-uint64_t Pipelined::Trim(const std::string& run, uint64_t seq) {
+uint64_t Pipelined::Trim(const std::string& run, uint64_t seq,
+                         const std::vector<std::string>& blobs) {
+  for (const std::string& sha256 : blobs) known_.erase(sha256);
   Operation& op = Begin(Operation::Kind::kTrim);
   op.run = run;
   op.to = seq;
+  op.blobs = blobs;
   Issue(op);
   return op.completion.ticket;
 }
@@ -225,6 +230,14 @@ void Pipelined::IssueRead(Operation& op) {
     const std::string key = RunKey(op.run, "log");
     connection_.Append({"XREVRANGE", key, "+", "-", "COUNT", "1"});
   } else if (op.kind == Operation::Kind::kTrim) {
+    for (size_t at = 0; at < op.blobs.size(); at += kPage) {
+      std::vector<std::string> gone{"UNLINK"};
+      for (size_t i = at; i < op.blobs.size() && i < at + kPage; ++i)
+        gone.push_back(BlobKey(op.blobs[i]));
+      const std::vector<std::string_view> command(gone.begin(), gone.end());
+      connection_.Append(command);
+      expected_.push_back({Role::kForget, op.completion.ticket, {}});
+    }
     const std::string key = RunKey(op.run, "log"), first = std::to_string(op.to + 1);
     connection_.Append({"XTRIM", key, "MINID", first});
   } else {

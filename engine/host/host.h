@@ -90,6 +90,8 @@ class Host {
   std::function<std::optional<std::vector<std::string>>(const std::string& run, uint64_t from,
                                                         uint64_t to)>
       read_trimmed;
+  // Blobs that have left the store. Not set: none have.
+  std::function<Result<std::optional<std::string>>(const std::string& sha256)> read_moved_blob;
 
  private:
   struct Reader {

@@ -79,6 +79,16 @@ int64_t Host::StoreSilentMs() const {
 }
 
 void Host::AnswerReader(Reader reader, Completion done) {
+  const bool gone = !done.status.ok() && done.status.error().code == Code::kNotFound;
+  if (!reader.sha256.empty() && gone && read_moved_blob) {
+    Result<std::optional<std::string>> moved = read_moved_blob(reader.sha256);
+    if (!moved) {
+      done.status = moved.error();
+    } else if (*moved) {
+      done.status = Status();
+      done.data = {std::move(**moved)};
+    }
+  }
   if (reader.end_of != 0) {
     --reconciling_;
     const auto it = runs_.find(reader.end_of);

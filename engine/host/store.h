@@ -62,8 +62,9 @@ class Store {
   virtual uint64_t ReadLog(const std::string& run, uint64_t from_seq, uint64_t to_seq) = 0;
   // Where the log ends: what became of a commit whose answer was lost.
   virtual uint64_t ReadEnd(const std::string& run) = 0;
-  // Takes log entries up to `seq` away; the caller has them elsewhere.
-  virtual uint64_t Trim(const std::string& run, uint64_t seq) = 0;
+  // Takes log entries up to `seq` and the blobs of these names away; the caller has them elsewhere.
+  virtual uint64_t Trim(const std::string& run, uint64_t seq,
+                        const std::vector<std::string>& blobs) = 0;
   virtual std::vector<Completion> Poll() = 0;
   virtual int Descriptor() const = 0;
   virtual bool WantsWrite() const = 0;  // there is output that the socket did not take yet

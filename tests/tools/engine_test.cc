@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <functional>
 #include <memory>
 
 #include "tests/tools/support/contains.h"
@@ -195,39 +196,78 @@ TEST_CASE("a standby takes over an external store") {
 }
 
 // Compaction, made frequent: what was trimmed is read from the run's file by everything.
-TEST_CASE("a compacted run is whole to all who look at it, and goes on after a restart") {
-  Sandbox sandbox;
-  ForeignRedis redis(sandbox, "always");
-  const std::vector<std::string> options{"--snapshot-every", "20", "--store", redis.Url()};
+// A service that compacts its run early, its store, and what redis-cli says of that.
+void CheckCompacted(Sandbox& sandbox, const std::vector<std::string>& options,
+                    const std::function<std::string(std::vector<std::string>)>& cli,
+                    const std::function<void(const std::string& run)>& while_live) {
   RunningCommand* engine = StartService(&sandbox, options);
   const std::string run = Submit(sandbox, "12");
   const std::string key = "kev:{" + run + "}:";
-  REQUIRE(redis.Cli({"EXISTS", key + "run"}) == "1\n");
+  REQUIRE(cli({"EXISTS", key + "run"}) == "1\n");
   // The first request's record is taken away with the snapshot after the one that has its end.
   REQUIRE(WaitUntil(
       [&] {
-        return redis.Cli({"EXISTS", key + "snap"}) == "1\n" &&
-               redis.Cli({"EXISTS", key + "req:1"}) == "0\n";
+        return cli({"EXISTS", key + "snap"}) == "1\n" && cli({"EXISTS", key + "req:1"}) == "0\n";
       },
       kServiceLimit));
+  // The store has not all of it any more.
+  CHECK(cli({"XRANGE", key + "log", "-", "+", "COUNT", "1"}).find("1-0") != 0);
+  while_live(run);
   engine->Signal(SIGKILL);
   engine->Wait(kServiceLimit);
   const CommandResult checked = sandbox.Run({"kevolve", "fsck", run, "--json"});
   CHECK_MESSAGE(checked.exit_code == kExitDone, checked.err);
+  CHECK(DoneLine(checked)["missing_blobs"] == 0);
   const std::vector<Json> before = LogOf(sandbox, run);
   REQUIRE(!before.empty());
   CHECK(before[0]["seq"] == 1);
-  // The store has not all of it any more.
-  CHECK(redis.Cli({"XRANGE", key + "log", "-", "+", "COUNT", "1"}).find("1-0") != 0);
   const std::string file = sandbox.Path("half.kevrun");
   CHECK(sandbox.Run({"kevolve", "export", run, "-o", file}).exit_code == kExitDone);
   CHECK(LogOf(sandbox, file).size() == before.size());
-  Contains(sandbox.Run({"kevolve", "show", run, "c1"}).out, {"c1"});
+  CHECK(sandbox.Run({"kevolve", "fsck", file}).exit_code == kExitDone);
+  Contains(sandbox.Run({"kevolve", "show", run, "c1", "--source"}).out, {"c1", "scale"});
   StartService(&sandbox, options);
   CheckEndedWhole(sandbox, run, 12);
+  CHECK(sandbox.Run({"kevolve", "fsck", run}).exit_code == kExitDone);
+  Contains(sandbox.Run({"kevolve", "best", run}).out, {"scale"});
   const std::vector<Json> after = LogOf(sandbox, run);
   REQUIRE(after.size() > before.size());
   CHECK(std::equal(before.begin(), before.end(), after.begin()));
+}
+
+TEST_CASE("a compacted run is whole to all who look at it, and goes on after a restart") {
+  Sandbox sandbox;
+  SUBCASE("in an external store, where its blobs stay: others may name them") {
+    ForeignRedis redis(sandbox, "always");
+    CheckCompacted(
+        sandbox, {"--snapshot-every", "20", "--store", redis.Url()},
+        [&](const std::vector<std::string>& words) { return redis.Cli(words); },
+        [&](const std::string&) { CHECK_FALSE(fs::exists(sandbox.Path("engine/default/blobs"))); });
+  }
+  SUBCASE("in the engine's own, which its blobs leave for a file") {
+    const auto cli = [&](std::vector<std::string> words) {
+      words.insert(words.begin(),
+                   {"redis-cli", "-s", sandbox.Path("engine/default/redis/redis.sock")});
+      return RunningCommand(words, {}, sandbox.home()).Wait(kServiceLimit).out;
+    };
+    const auto blobs = [&] {
+      const std::string names = cli({"--scan", "--pattern", "kev:blob:*"});
+      return std::count(names.begin(), names.end(), '\n');
+    };
+    CheckCompacted(sandbox, {"--snapshot-every", "20"}, cli, [&](const std::string& run) {
+      const Json fsck = DoneLine(sandbox.Run({"kevolve", "fsck", run, "--json"}));
+      CHECK(fsck["missing_blobs"] == 0);
+      const std::string index = sandbox.Path("engine/default/blobs.index");
+      const auto moved = static_cast<int64_t>(fs::file_size(index) / 52);
+      CHECK(moved >= 10);
+      const std::string c1 =
+          Json::parse(sandbox.Run({"kevolve", "show", run, "c1", "--json"}).out)["source"];
+      CHECK(cli({"EXISTS", "kev:blob:" + c1}) == "0\n");
+    });
+    // No run is left that could name one.
+    CHECK(WaitUntil(
+        [&] { return blobs() == 0 && fs::file_size(sandbox.Path("engine/default/blobs")) == 0; }));
+  }
 }
 
 TEST_CASE("a standby that is told to stop leaves the first engine alone") {

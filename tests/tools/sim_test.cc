@@ -36,7 +36,10 @@ class FaultyStore : public Store {
     return real_->ReadLog(run, from, to);
   }
   uint64_t ReadEnd(const std::string& run) override { return real_->ReadEnd(run); }
-  uint64_t Trim(const std::string& run, uint64_t seq) override { return real_->Trim(run, seq); }
+  uint64_t Trim(const std::string& run, uint64_t seq,
+                const std::vector<std::string>& blobs) override {
+    return real_->Trim(run, seq, blobs);
+  }
   std::vector<Completion> Poll() override { return real_->Poll(); }
   int Descriptor() const override { return -1; }
   bool WantsWrite() const override { return false; }

@@ -30,6 +30,9 @@ Result<std::unique_ptr<BenchRig>> BenchRig::Open(const RigOptions& options) {
   if (!store) return store.error();
   rig->store = std::move(*store);
   rig->log = std::make_unique<RunLog>(kRun, options.folder + "/log.kevrun");
+  auto blobs = BlobFile::Open(options.folder + "/blobs");
+  if (!blobs) return blobs.error();
+  rig->blobs = std::move(*blobs);
   auto core = rig->log->Load(*rig->store, {.payloads = true, .keep_ended = false});
   if (!core) return core.error();
   rig->core = std::move(*core);
@@ -50,11 +53,16 @@ Result<std::unique_ptr<BenchRig>> BenchRig::Open(const RigOptions& options) {
   run.snapshot_events = options.snapshot_events;
   rig->run = &rig->host->Add(run, rig->core.get());
   if (options.snapshot_events != 0) {
-    if (Status s =
-            rig->log->Follow(*rig->store, rig->run,
-                             [store = rig->store.get()](uint64_t seq) { store->Trim(kRun, seq); });
+    if (Status s = rig->log->Follow(
+            *rig->store, rig->run, rig->blobs.get(),
+            [store = rig->store.get()](uint64_t seq, const std::vector<std::string>& gone) {
+              store->Trim(kRun, seq, gone);
+            });
         !s.ok())
       return s.error();
+    rig->host->read_moved_blob = [blobs = rig->blobs.get()](const std::string& sha256) {
+      return blobs->Get(sha256);
+    };
     rig->host->read_trimmed = [log = rig->log.get()](const std::string&, uint64_t from,
                                                      uint64_t to) {
       return log->Trimmed(from, to);

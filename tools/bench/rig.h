@@ -43,6 +43,7 @@ class BenchRig {
   std::unique_ptr<EmbeddedRedis> redis;
   std::unique_ptr<RedisStore> store;
   std::unique_ptr<ZmqTransport> transport;
+  std::unique_ptr<BlobFile> blobs;
   std::unique_ptr<RunLog> log;
   std::unique_ptr<RunCore> core;
   std::unique_ptr<Host> host;

@@ -21,6 +21,7 @@ struct EngineFolder {
   std::string Endpoint() const { return "ipc://" + Socket(); }
   std::string Logs() const { return path + "/logs"; }
   std::string Access() const { return path + "/access"; }
+  std::string Blobs() const { return path + "/blobs"; }         // what has left its own server
   std::string StoreUrl() const { return path + "/store-url"; }  // file: the external store, if any
   std::string StoreName() const { return path + "/store"; }     // file: whose data the store has
 };

@@ -68,6 +68,11 @@ Status EngineService::Open() {
   auto opened = StoreKeeper::Open(std::move(store), [this](const std::string& text) { Say(text); });
   if (!opened) return opened.error();
   store_ = std::move(*opened);
+  // Others may use an external store, and name blobs that are here.
+  if (options_.keep_ended || !store_->own()) return {};
+  auto blobs = BlobFile::Open(options_.folder.Blobs());
+  if (!blobs) return blobs.error();
+  blobs_ = std::move(*blobs);
   return {};
 }
 
@@ -99,6 +104,9 @@ Status EngineService::Listen() {
     const ServedRun* run = Find(id);
     return run == nullptr ? std::nullopt : run->log->Trimmed(from, to);
   };
+  if (blobs_) {
+    host_->read_moved_blob = [this](const std::string& sha256) { return blobs_->Get(sha256); };
+  }
   host_->on_joined = [this](const Hello& hello) { Joined(hello); };
   host_->on_left = [this](const Hello& hello, uint64_t finished, const SessionLost& lost) {
     Left(hello, finished, lost);
@@ -159,9 +167,11 @@ Status EngineService::Drive(ServedRun& run, const Beginning& beginning) {
   if (!options_.keep_ended) {
     auto store = store_->Blocking();
     if (!store) return store.error();
-    const Status s = run.log->Follow(**store, run.hosted, [this, id = run.folder.id](uint64_t seq) {
-      store_->store()->Trim(id, seq);
-    });
+    const auto trim = [this, id = run.folder.id](uint64_t seq,
+                                                 const std::vector<std::string>& blobs) {
+      store_->store()->Trim(id, seq, blobs);
+    };
+    const Status s = run.log->Follow(**store, run.hosted, blobs_.get(), trim);
     if (!s.ok()) return s;
   }
   for (const auto& [session, hello] : host_->sessions()) {

@@ -97,6 +97,7 @@ class EngineService {
   const std::optional<Error>& failure() const { return failure_; }
   Host* host() const { return host_.get(); }
   StoreKeeper& store() { return *store_; }
+  BlobFile* moved_blobs() { return blobs_.get(); }  // those that have left the store; may be null
   StageFleet& fleet() { return *fleet_; }
   Clock& clock() { return clock_; }
   bool disk_low() const { return disk_low_; }
@@ -122,6 +123,7 @@ class EngineService {
   SteadyClock clock_;
   std::unique_ptr<FolderLock> lock_;
   std::unique_ptr<StoreKeeper> store_;
+  std::unique_ptr<BlobFile> blobs_;
   std::unique_ptr<ZmqTransport> transport_;
   std::unique_ptr<StageFleet> fleet_;
   std::unique_ptr<Host> host_;

@@ -48,9 +48,9 @@ Status Reopen(StoredRun& run, const RunFolder& folder) {
   if (!lock) return lock.error();
   const EngineFolder engine{folder.path};
   std::error_code error;
-  for (const std::string& path :
-       {engine.Redis(), engine.StoreName(), engine.StoreUrl(), folder.Epoch(), folder.Confirmed(),
-        folder.Engine(), folder.Log()}) {
+  for (const std::string& path : {engine.Redis(), engine.StoreName(), engine.StoreUrl(),
+                                  engine.Blobs(), engine.Blobs() + ".index", folder.Epoch(),
+                                  folder.Confirmed(), folder.Engine(), folder.Log()}) {
     fs::remove_all(path, error);  // of an earlier life, or of an attempt that was cut short
   }
   EmbeddedRedisOptions options;

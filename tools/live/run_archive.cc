@@ -4,7 +4,9 @@
 #include <iostream>
 
 #include "queue/codec.h"
+#include "tools/live/engine_folder.h"
 #include "tools/live/run_log.h"
+#include "tools/live/stored_blobs.h"
 
 namespace kev {
 
@@ -73,7 +75,7 @@ Status WriteArchive(const std::string& path, const std::string& run, const Value
     auto bytes = read_blob(sha);
     if (!bytes) {
       if (bytes.error().code == Code::kNotFound)
-        continue;  // named by a result, never sent (null stages)
+        continue;  // damaged, or cut off with the file that the run was read from
       return bytes.error();
     }
     if (Status s = (*writer)->AddBlob(ref, *bytes); !s.ok()) return s;
@@ -93,11 +95,10 @@ Closing ClosingOf(const RunCore& core, const RunFolder& folder) {
 
 Status SaveBest(RedisStore& store, const Closing& closing) {
   if (closing.best.empty()) return {};
-  auto source = store.Blob(closing.best.sha256);
-  if (!source) {
-    if (source.error().code == Code::kNotFound) return {};  // null stages
-    return source.error();
-  }
+  const auto engine = EngineOf(closing.folder);
+  if (!engine) return engine.error();
+  auto source = StoredBlobs(&store, *engine).Read(closing.best.sha256);
+  if (!source) return source.error();
   std::error_code error;
   fs::create_directories(closing.folder.Best(), error);
   return WriteFile(closing.best_file, *source);
@@ -114,6 +115,8 @@ Status PutStoreAway(StoreKeeper& store, const RunFolder& folder) {
   const EngineFolder engine{folder.path};
   std::error_code ignored;
   fs::remove_all(engine.Redis(), ignored);
+  fs::remove(engine.Blobs(), ignored);
+  fs::remove(engine.Blobs() + ".index", ignored);
   fs::remove(engine.Socket(), ignored);
   // There is no store any more that could be the wrong one.
   fs::remove(engine.StoreName(), ignored);
@@ -125,13 +128,16 @@ Status PutStoreAway(StoreKeeper& store, const RunFolder& folder) {
 
 Status ArchiveFrom(RedisStore& store, const Closing& closing) {
   const RunFolder& folder = closing.folder;
+  const auto engine = EngineOf(folder);
+  if (!engine) return engine.error();
+  StoredBlobs blobs(&store, *engine);
   const Status s = WriteArchive(
       folder.Archive(), folder.id, closing.about,
       [&](const std::function<Status(LogEntry)>& each) {
         return ForEachEntry(folder.id, folder.Log(), store, each);
       },
       [&](const std::string& sha256) {
-        auto bytes = store.Blob(sha256);
+        auto bytes = blobs.Read(sha256);
         if (!bytes && bytes.error().code == Code::kCorrupt) {
           std::cerr << "kevolve: warning: " << bytes.error().message << "; the archive of run "
                     << folder.id << " is without it" << std::endl;

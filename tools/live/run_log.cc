@@ -77,7 +77,8 @@ Result<std::unique_ptr<RunCore>> RunLog::Load(RedisStore& store, RunCore::Option
   return core;
 }
 
-Status RunLog::Follow(RedisStore& store, HostedRun* run, std::function<void(uint64_t)> trim) {
+Status RunLog::Follow(RedisStore& store, HostedRun* run, BlobFile* blobs, Trim trim) {
+  blobs_ = blobs;
   trim_ = std::move(trim);
   Value header;
   header.Set("run", run_);
@@ -105,11 +106,18 @@ Status RunLog::Follow(RedisStore& store, HostedRun* run, std::function<void(uint
 void RunLog::Committed(const Commit& commit) {
   if (failed_ || commit.last_seq <= file_->last_seq()) return;
   Status s = file_->Append({commit.last_seq, commit.body, commit.digest, commit.what});
+  if (blobs_ != nullptr) {
+    for (const auto& [ref, bytes] : commit.blobs) {
+      if (s.ok()) s = blobs_->Append(ref.sha256, bytes);
+      moved_.push_back(ref.sha256);
+    }
+  }
   if (s.ok() && !commit.snapshot.empty()) {
     s = file_->Sync();
+    if (s.ok() && blobs_ != nullptr) s = blobs_->Sync();
     // The entry of the snapshot itself stays: an empty stream would not say where the log ends.
     if (s.ok() && commit.expected_seq > 0) {
-      trim_(commit.expected_seq);
+      trim_(commit.expected_seq, std::exchange(moved_, {}));
       trimmed_to_ = commit.expected_seq;
     }
   }

@@ -15,6 +15,7 @@
 
 #include "engine/core/run_core.h"
 #include "engine/host/hosted_run.h"
+#include "queue/blob_file.h"
 #include "queue/log_file.h"
 #include "queue/redis_store.h"
 
@@ -34,9 +35,11 @@ class RunLog {
   // beginning. Every group's digest is compared. An empty log gives a new core.
   // A core that keeps what has ended is folded from the beginning. `store`: for calls that wait.
   Result<std::unique_ptr<RunCore>> Load(RedisStore& store, RunCore::Options options);
-  // From now on what `run` commits goes to the file as well, and leaves the store with the next
-  // snapshot: `trim` is told up to which event the file has everything.
-  Status Follow(RedisStore& store, HostedRun* run, std::function<void(uint64_t seq)> trim);
+  // From now on what `run` commits goes to the file as well, its blobs to `blobs` (null: they stay
+  // in the store), and leaves the store with the next snapshot: `trim` is told up to which event,
+  // and which blobs, the files have.
+  using Trim = std::function<void(uint64_t seq, const std::vector<std::string>& blobs)>;
+  Status Follow(RedisStore& store, HostedRun* run, BlobFile* blobs, Trim trim);
 
   // Event groups of the part that the store no longer has; nullopt when it has all of from..to.
   std::optional<std::vector<std::string>> Trimmed(uint64_t from, uint64_t to);
@@ -50,7 +53,9 @@ class RunLog {
   std::string run_;
   std::string path_;
   std::unique_ptr<LogFile> file_;
-  std::function<void(uint64_t)> trim_;
+  BlobFile* blobs_ = nullptr;
+  std::vector<std::string> moved_;  // blobs that are in the file since the last snapshot
+  Trim trim_;
   uint64_t trimmed_to_ = 0;
   std::optional<Error> failed_;
 };

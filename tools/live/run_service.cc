@@ -273,6 +273,7 @@ void RunService::SweepStore() {
     return;
   auto admin = engine_->store().Admin();
   if (!admin || !(*admin)->DropBlobs().ok()) return;
+  if (BlobFile* moved = engine_->moved_blobs(); moved != nullptr && !moved->Clear().ok()) return;
   if (engine_->store().Renew(*engine_->host()).ok()) swept_ = true;
 }
 

@@ -10,6 +10,7 @@
 #include "tools/live/home.h"
 #include "tools/live/run_epoch.h"
 #include "tools/live/run_log.h"
+#include "tools/live/stored_blobs.h"
 
 namespace kev {
 namespace {
@@ -27,13 +28,16 @@ class ArchivedRun : public StoredRun {
 class RedisRun : public StoredRun {
  public:
   RedisRun(std::unique_ptr<FolderLock> lock, std::unique_ptr<EmbeddedRedis> server,
-           std::unique_ptr<RedisStore> store)
-      : lock_(std::move(lock)), server_(std::move(server)), store_(std::move(store)) {}
+           std::unique_ptr<RedisStore> store, const EngineFolder& engine)
+      : lock_(std::move(lock)),
+        server_(std::move(server)),
+        store_(std::move(store)),
+        blobs_(store_.get(), engine) {}
   ~RedisRun() override {
     store_.reset();
     if (server_) (void)server_->Stop();
   }
-  Result<std::string> Blob(const std::string& sha256) override { return store_->Blob(sha256); }
+  Result<std::string> Blob(const std::string& sha256) override { return blobs_.Read(sha256); }
   RedisStore& store() { return *store_; }
 
  private:
@@ -41,6 +45,7 @@ class RedisRun : public StoredRun {
       lock_;  // with the server: nobody may resume the run while it is read this way
   std::unique_ptr<EmbeddedRedis> server_;  // null while a live engine has its own
   std::unique_ptr<RedisStore> store_;
+  StoredBlobs blobs_;
 };
 
 Result<std::unique_ptr<StoredRun>> OpenArchive(const std::string& path) {
@@ -98,7 +103,8 @@ Result<std::unique_ptr<StoredRun>> OpenRedis(const RunFolder& folder) {
   }
   auto store = RedisStore::Connect(address);
   if (!store) return store.error();
-  auto run = std::make_unique<RedisRun>(std::move(held), std::move(server), std::move(*store));
+  auto run =
+      std::make_unique<RedisRun>(std::move(held), std::move(server), std::move(*store), *engine);
   run->id = folder.id;
   run->where = folder.path;
   run->store_address = address;

@@ -223,7 +223,7 @@ uint64_t SimStore::ReadEnd(const std::string& run) {
   return Add(std::move(op));
 }
 
-uint64_t SimStore::Trim(const std::string& run, uint64_t seq) {
+uint64_t SimStore::Trim(const std::string& run, uint64_t seq, const std::vector<std::string>&) {
   auto op = std::make_shared<Operation>();
   op->kind = Operation::Kind::kTrim;
   op->name = run;

@@ -73,7 +73,9 @@ uint64_t FakeStore::ReadEnd(const std::string& run) {
                 {std::to_string(last.last_seq), last.digest, last.body, std::to_string(epoch_)});
 }
 
-uint64_t FakeStore::Trim(const std::string& run, uint64_t seq) {
+uint64_t FakeStore::Trim(const std::string& run, uint64_t seq,
+                         const std::vector<std::string>& blobs) {
+  for (const std::string& sha256 : blobs) blobs_.erase(sha256);
   std::erase_if(runs_[run].log, [&](const Entry& e) { return e.last_seq <= seq; });
   return Answer({});
 }

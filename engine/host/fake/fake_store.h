@@ -48,7 +48,8 @@ class FakeStore : public Store {
   uint64_t ReadBlob(const std::string& sha256) override;
   uint64_t ReadLog(const std::string& run, uint64_t from_seq, uint64_t to_seq) override;
   uint64_t ReadEnd(const std::string& run) override;
-  uint64_t Trim(const std::string& run, uint64_t seq) override;
+  uint64_t Trim(const std::string& run, uint64_t seq,
+                const std::vector<std::string>& blobs) override;
   std::vector<Completion> Poll() override;
   int Descriptor() const override { return -1; }
   bool WantsWrite() const override { return false; }

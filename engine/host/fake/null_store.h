@@ -26,7 +26,9 @@ class NullStore : public Store {
   uint64_t ReadEnd(const std::string& run) override {
     return Done(Error{Code::kNotFound, "the null store keeps no log of " + run});
   }
-  uint64_t Trim(const std::string&, uint64_t) override { return Done({}); }
+  uint64_t Trim(const std::string&, uint64_t, const std::vector<std::string>&) override {
+    return Done({});
+  }
   std::vector<Completion> Poll() override { return std::exchange(done_, {}); }
   int Descriptor() const override { return -1; }
   bool WantsWrite() const override { return false; }
