@@ -104,6 +104,8 @@ class Siege {
     site.durability = options_.durability;
     site.candidates = options_.candidates != 0 ? options_.candidates : kBudgets[random.Below(4)];
     site.seed = random.Below(1u << 30);
+    // Every other run is compacted as it goes.
+    site.snapshot_every = totals_->runs % 2 == 0 ? 0 : 50 + random.Below(500);
     fs::create_directories(site.home);
     fs::create_directories(site.notes);
     Site besieged(site);

@@ -58,6 +58,8 @@ Status Site::StartEngine() {
     argv.insert(argv.end(), {"resume", run_});
   }
   argv.insert(argv.end(), {"--durability", options_.durability, "--json"});
+  if (options_.snapshot_every != 0)
+    argv.insert(argv.end(), {"--snapshot-every", std::to_string(options_.snapshot_every)});
   auto child = Child::Start(argv, Environment(), options_.notes + "/engine");
   if (!child) return child.error();
   engine_ = std::move(*child);

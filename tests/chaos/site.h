@@ -24,6 +24,7 @@ struct SiteOptions {
   std::string workflow;  // file
   std::string durability = "strict";
   uint64_t candidates = 1000;
+  uint64_t snapshot_every = 0;  // events; 0: its log and blobs stay in the store
   uint64_t seed = 1;
   unsigned workers = 3;
   unsigned job_time_ms = 20;

@@ -2,6 +2,7 @@
 // one that has ended. What was committed is not done again.
 #include <poll.h>
 
+#include <filesystem>
 #include <iostream>
 #include <optional>
 
@@ -176,6 +177,9 @@ int ResumeCommand(const RunOptions& options) {
   const int refused = PrepareLive(options, plan, cores, &live);
   if (refused != kExitDone) return refused;
   live.folder = *folder;
+  // What has left the store stays in its files.
+  std::error_code none;
+  if (std::filesystem::exists(folder->Log(), none)) live.keep_ended = false;
   const std::string store = StoreAddress(EngineFolder{folder->path});
   if (live.store_url.empty() && !store.starts_with("unix:" + folder->path)) live.store_url = store;
   return DriveToEnd(std::move(live), beginning, /*fresh=*/false);

@@ -61,8 +61,9 @@ int SubmitRun(const RunOptions& options, const Plan& plan,
   const OutputMode output = OutputOf(options.json, options.quiet);
   if (AsksOfOwnEngine(options)) {
     return Complain({Code::kInvalid,
-                     "--store, --durability, --listen, --insecure and --force-network-fs are for "
-                     "an engine of the run's own; the one that --engine names was told its own"});
+                     "--store, --durability, --listen, --insecure, --force-network-fs and "
+                     "--snapshot-every are for an engine of the run's own; the one that --engine "
+                     "names was told its own"});
   }
   auto engine = OpenEngine({options.engine, options.access, ""});
   if (!engine) return Complain(engine.error());

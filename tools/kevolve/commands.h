@@ -21,6 +21,7 @@ struct RunOptions {
   std::string durability;  // "": strict
   std::string store;       // URL of an external Redis
   bool force_network_fs = false;
+  uint64_t snapshot_every = 0;    // events; 0: 50,000, and in long runs only
   std::string keep_free = "64M";  // bytes
   std::vector<std::string> listen;
   bool insecure = false;
@@ -39,7 +40,7 @@ struct RunOptions {
 // Whether something was asked for that an engine of the run's own heeds, and no other.
 inline bool AsksOfOwnEngine(const RunOptions& options) {
   return !options.store.empty() || !options.listen.empty() || !options.durability.empty() ||
-         options.force_network_fs || options.insecure;
+         options.force_network_fs || options.insecure || options.snapshot_every != 0;
 }
 int RunCommand(const RunOptions& options);
 int ResumeCommand(const RunOptions& options);

@@ -43,7 +43,9 @@ int PrepareLive(const RunOptions& options, const Plan& plan, const std::string& 
   auto cores = SplitCores(target_cores);
   if (!cores) return Complain(cores.error());
   live->cores = std::move(*cores);
-  live->keep_ended = plan.budget.candidates != 0 && plan.budget.candidates <= kMostKept;
+  live->keep_ended = options.snapshot_every == 0 && plan.budget.candidates != 0 &&
+                     plan.budget.candidates <= kMostKept;
+  if (options.snapshot_every != 0) live->snapshot_events = options.snapshot_every;
   live->processes = ProcessesFor(plan, live->cores.others.size());
   return kExitDone;
 }

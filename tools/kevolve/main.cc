@@ -74,11 +74,19 @@ void AddEngine(CLI::App* app, kev::RunOptions* options) {
   app->add_flag("--quiet", options->quiet, "No progress, only the closing report");
 }
 
+void AddSnapshotEvery(CLI::App* app, kev::RunOptions* options) {
+  app->add_option("--snapshot-every", options->snapshot_every,
+                  "Events between two snapshots, at least; what came before leaves memory and the "
+                  "store for files. Not given: 50000, in runs of more than 50,000 candidates only")
+      ->check(CLI::Range(uint64_t{1}, uint64_t{1} << 40));
+}
+
 void AddRunning(CLI::App& app, Options* o) {
   auto* run = app.add_subcommand("run", "Run a workflow to its end");
   run->add_option("workflow", o->run.workflow, "Workflow file (YAML)")->required();
   AddOverrides(run, &o->run.overrides);
   AddEngine(run, &o->run);
+  AddSnapshotEvery(run, &o->run);
   run->add_option("--engine", o->run.engine,
                   "Hand it to this engine and follow it there: an address, or the name of a "
                   "service on this machine");
@@ -105,6 +113,7 @@ void AddRunning(CLI::App& app, Options* o) {
                      "A paused run of this engine goes on there: an address, or the name of a "
                      "service on this machine (--access: its access file)");
   AddEngine(resume, &o->resume);
+  AddSnapshotEvery(resume, &o->resume);
   resume->callback([o] { o->exit_code = kev::ResumeCommand(o->resume); });
 
   auto* engine = app.add_subcommand("engine", "Drive many runs as a service");

@@ -34,6 +34,7 @@ EngineOptions EngineOptionsOf(const LiveOptions& live) {
   engine.keep_free_bytes = live.keep_free_bytes;
   engine.projections = live.projections;
   engine.keep_ended = live.keep_ended;
+  engine.snapshot_events = live.snapshot_events;
   return engine;
 }
 
@@ -79,7 +80,6 @@ LiveOutcome LiveRun::Drive(const Beginning& beginning) {
     if (const auto* submitted = std::get_if<RunSubmitted>(&event); submitted && fresh)
       plan = &submitted->plan;
   }
-  progress_->Started(options_.folder.id, options_.folder.path, *plan);
   if (const Status s = service_.Listen(); !s.ok()) return failed(s.error());
   calls_ = std::make_unique<EngineCalls>(&service_);
   service_.on_committed = [this](ServedRun& run, const EventGroup& group) {
@@ -91,6 +91,8 @@ LiveOutcome LiveRun::Drive(const Beginning& beginning) {
     progress_->Tick(core(), {placer.ready(), placer.out()}, run_->hosted->RunTimeMs(now_ms));
   };
   if (const Status s = service_.Drive(*run_, beginning); !s.ok()) return failed(s.error());
+  // From here on the loss of the store is mended.
+  progress_->Started(options_.folder.id, options_.folder.path, *plan);
   LiveOutcome outcome = Loop(interrupts);
   if (outcome.exit_code != kExitDone) {
     progress_->ClearLine();

@@ -35,7 +35,8 @@ struct LiveOptions {
   uint64_t keep_free_bytes = 64ull << 20;  // with less on the disk nothing new is given out
   bool archive = true;                     // write run.kevrun at the end (the benchmark does not)
   bool projections = true;
-  bool keep_ended = false;  // all of what has ended stays in memory (EngineOptions)
+  bool keep_ended = false;           // all of what has ended stays in memory (EngineOptions)
+  uint64_t snapshot_events = 50000;  // at least, between snapshots; unused with keep_ended
 };
 
 struct LiveOutcome {
