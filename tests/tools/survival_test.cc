@@ -287,6 +287,30 @@ TEST_CASE("of three that resume a run at once one has it, and the others are tol
   CHECK(done == 1);
 }
 
+TEST_CASE("a run whose log has begun to leave the store goes on that way, asked for or not") {
+  Sandbox sandbox;
+  RunningCommand* command = sandbox.Start({"kevolve", "run", Fixture("tiny.yaml"), "--candidates",
+                                           "9", "--snapshot-every", "20", "--json"});
+  const std::string run = RunIdOf(command);
+  const std::string folder = sandbox.Path("runs/" + run);
+  REQUIRE(WaitUntil([&] { return !ReadFile(folder + "/blobs.index").empty(); }, kLimit));
+  KillEverything(sandbox);
+  const CommandResult result = Resume(&sandbox, run)->Wait(kLimit);
+  CHECK_MESSAGE(result.exit_code == 0, result.err);
+  CHECK(DoneLine(result)["candidates"] == 9);
+  for (const char* what : {"fsck", "replay"}) {
+    const CommandResult checked = sandbox.Run({"kevolve", what, run});
+    CHECK_MESSAGE(checked.exit_code == 0, checked.err);
+  }
+  CHECK_FALSE(std::filesystem::exists(folder + "/blobs"));
+  CHECK_FALSE(std::filesystem::exists(folder + "/log.kevrun"));
+  // With a larger budget after its end, from the archive.
+  const CommandResult more =
+      sandbox.Run({"kevolve", "resume", run, "--candidates", "10", "--json"}, kLimit);
+  CHECK_MESSAGE(more.exit_code == 0, more.err);
+  CHECK(DoneLine(more)["candidates"] == 10);
+}
+
 TEST_CASE("a run that was killed between its end and its archive is archived by resume") {
   Sandbox sandbox;
   RunningCommand* command = StartRun(&sandbox, "2");
