@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <iostream>
 
+#include "engine/core/result_fit.h"
 #include "queue/codec.h"
 #include "tools/live/engine_folder.h"
 #include "tools/live/run_log.h"
@@ -25,9 +26,10 @@ Status NameBlobs(const LogEntry& entry, std::map<std::string, BlobRef>* blobs) {
       want(submitted->plan.context);
       for (const Prepared& prepared : submitted->plan.prepared) want(prepared.source);
     } else if (const auto* report = std::get_if<JobReported>(&event)) {
-      for (const auto& [name, ref] : report->result.blobs) want(ref);
-      for (const Artefact& artefact : report->result.artefacts) want(artefact.blob);
-      for (const Proposal& proposal : report->result.proposals) want(proposal.source);
+      ForEachBlob(report->result, [&](const BlobRef& ref) {
+        want(ref);
+        return true;
+      });
     } else if (const auto* given = std::get_if<CandidatesGiven>(&event)) {
       for (const Proposal& proposal : given->proposals) want(proposal.source);
     }
