@@ -1,5 +1,5 @@
-// Archive: a run that has ended, as one file (.kevrun): log, blobs, and the final projections. Read
-// without Redis.
+// Archive: a run that has ended, as one file (.kevrun): log, snapshots and blobs. Read without
+// Redis.
 //
 // The byte layout is in queue/ARCHIVE.md. Records carry a length and a CRC-32C; a footer index
 // makes blobs quick to find; a file without a footer (cut tail) is read from the front up to the

@@ -31,6 +31,10 @@ redis.call('XADD', KEYS[2], ARGV[3] .. '-0', 'body', ARGV[4], 'digest', ARGV[5],
 local a = 8
 for k = 3, #KEYS do
   local n = tonumber(ARGV[a])
+  if n < 0 then
+    redis.call('DEL', KEYS[k])
+    n = -n
+  end
   if n > 0 then redis.call('HSET', KEYS[k], unpack(ARGV, a + 1, a + n)) end
   a = a + 1 + n
 end
@@ -90,7 +94,8 @@ class Pipelined final : public RedisStore {
     std::string run, sha256;
     std::vector<std::string> blobs;  // kTrim
     uint64_t from = 0, to = 0;
-    size_t bytes = 0;  // read so far
+    bool beyond = false;  // reads the entry after those whose ids are up to `to`
+    size_t bytes = 0;     // read so far
     bool done = false;
     bool again = false;  // the server had forgotten the script
   };
@@ -208,7 +213,8 @@ void Pipelined::IssueCommit(Operation& op) {
   const std::string sum = LogSum(c.last_seq, c.body, c.digest, c.what);
   words.insert(words.end(), {numbers[0], numbers[1], numbers[2], c.body, c.digest, c.what, sum});
   for (const Projection& p : c.projections) {
-    words.push_back(numbers.emplace_back(std::to_string(2 * p.fields.size())));
+    words.push_back(
+        numbers.emplace_back((p.anew ? "-" : "") + std::to_string(2 * p.fields.size())));
     for (const auto& [field, value] : p.fields) {
       words.push_back(field);
       words.push_back(value);
@@ -242,8 +248,8 @@ void Pipelined::IssueRead(Operation& op) {
     connection_.Append({"XTRIM", key, "MINID", first});
   } else {
     const std::string key = RunKey(op.run, "log"), from = std::to_string(op.from),
-                      to = std::to_string(op.to);
-    const std::string page = std::to_string(kReadPage);
+                      to = op.beyond ? std::string("+") : std::to_string(op.to);
+    const std::string page = std::to_string(op.beyond ? 1 : kReadPage);
     connection_.Append({"XRANGE", key, from, to, "COUNT", page});
   }
   expected_.push_back({Role::kRead, op.completion.ticket, {}});
@@ -345,10 +351,11 @@ void Pipelined::AbsorbRead(Operation& op, RedisReply& reply) {
     op.bytes += entry->body.size();
     op.completion.data.push_back(std::move(entry->body));
   }
-  if (reply.list.size() == kReadPage && op.from <= op.to && op.bytes < kMostLogBytes) {
-    op.done = false;
-    Issue(op);
-  }
+  if (op.from > op.to || op.bytes >= kMostLogBytes || op.beyond) return;
+  // An entry's id is its last event: the one that holds `to` may have a higher one.
+  op.beyond = reply.list.size() < kReadPage;
+  op.done = false;
+  Issue(op);
 }
 
 void Pipelined::FailAll() {

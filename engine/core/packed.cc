@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <optional>
 
 namespace kev {
 namespace {
@@ -13,9 +14,10 @@ void PutTagged(uint8_t tag, uint64_t value, int bytes, std::string* out) {
   out->append(buffer, static_cast<size_t>(bytes) + 1);
 }
 
-uint64_t BigEndian(const char* p, int bytes) {
+template <int kBytes>
+uint64_t BigEndian(const char* p) {
   uint64_t value = 0;
-  for (int i = 0; i < bytes; ++i) value = value << 8 | static_cast<uint8_t>(p[i]);
+  for (int i = 0; i < kBytes; ++i) value = value << 8 | static_cast<uint8_t>(p[i]);
   return value;
 }
 
@@ -38,122 +40,103 @@ struct Head {
   const char* content = nullptr;
 };
 
-Head ReadHead(const char* p, const char* limit) {
+template <int kBytes>
+const char* Sized(Head::Kind kind, const char* p, const char* limit, Head* h) {
+  if (limit - p < kBytes) return p;
+  h->length = static_cast<uint32_t>(BigEndian<kBytes>(p));
+  h->kind = kind;
+  return p + kBytes;
+}
+
+template <int kBytes, bool kSigned>
+const char* Integer(const char* p, const char* limit, Head* h) {
+  if (limit - p < kBytes) return p;
+  const uint64_t u = BigEndian<kBytes>(p);
+  constexpr int kShift = 64 - 8 * kBytes;
+  h->number = kSigned ? static_cast<int64_t>(u << kShift) >> kShift : static_cast<int64_t>(u);
+  h->kind = Head::Kind::kInt;
+  return p + kBytes;
+}
+
+// Of the values whose tag is from 0xc0 to 0xdf. `p`: behind the tag.
+const char* ReadLongHead(uint8_t tag, const char* p, const char* limit, Head* h) {
+  using K = Head::Kind;
+  switch (tag) {
+    case 0xc0:
+      h->kind = K::kNull;
+      return p;
+    case 0xc2:
+    case 0xc3:
+      h->kind = K::kBool;
+      h->number = tag - 0xc2;
+      return p;
+    case 0xc4:
+      return Sized<1>(K::kBytes, p, limit, h);
+    case 0xc5:
+      return Sized<2>(K::kBytes, p, limit, h);
+    case 0xc6:
+      return Sized<4>(K::kBytes, p, limit, h);
+    case 0xca:
+      if (limit - p < 4) return p;
+      h->real = std::bit_cast<float>(static_cast<uint32_t>(BigEndian<4>(p)));
+      h->kind = K::kDouble;
+      return p + 4;
+    case 0xcb:
+      if (limit - p < 8) return p;
+      h->real = std::bit_cast<double>(BigEndian<8>(p));
+      h->kind = K::kDouble;
+      return p + 8;
+    case 0xcc:
+      return Integer<1, false>(p, limit, h);
+    case 0xcd:
+      return Integer<2, false>(p, limit, h);
+    case 0xce:
+      return Integer<4, false>(p, limit, h);
+    case 0xcf:
+      return Integer<8, false>(p, limit, h);
+    case 0xd0:
+      return Integer<1, true>(p, limit, h);
+    case 0xd1:
+      return Integer<2, true>(p, limit, h);
+    case 0xd2:
+      return Integer<4, true>(p, limit, h);
+    case 0xd3:
+      return Integer<8, true>(p, limit, h);
+    case 0xd9:
+      return Sized<1>(K::kText, p, limit, h);
+    case 0xda:
+      return Sized<2>(K::kText, p, limit, h);
+    case 0xdb:
+      return Sized<4>(K::kText, p, limit, h);
+    case 0xdc:
+      return Sized<2>(K::kList, p, limit, h);
+    case 0xdd:
+      return Sized<4>(K::kList, p, limit, h);
+    case 0xde:
+      return Sized<2>(K::kMap, p, limit, h);
+    case 0xdf:
+      return Sized<4>(K::kMap, p, limit, h);
+    default:
+      return p;
+  }
+}
+
+inline Head ReadHead(const char* p, const char* limit) {
+  using K = Head::Kind;
   Head h;
   if (p >= limit) return h;
   const auto tag = static_cast<uint8_t>(*p++);
-  const auto room = [&](int bytes) { return limit - p >= bytes; };
-  const auto sized = [&](Head::Kind kind, int bytes) {
-    if (!room(bytes)) return;
-    h.length = static_cast<uint32_t>(BigEndian(p, bytes));
-    h.kind = kind;
-    p += bytes;
-  };
-  const auto integer = [&](int bytes, bool is_signed) {
-    if (!room(bytes)) return;
-    const uint64_t u = BigEndian(p, bytes);
-    const int shift = 64 - 8 * bytes;
-    h.number = is_signed ? static_cast<int64_t>(u << shift) >> shift : static_cast<int64_t>(u);
-    h.kind = Head::Kind::kInt;
-    p += bytes;
-  };
-  using K = Head::Kind;
-  if (tag < 0x80) {
-    h.kind = K::kInt;
-    h.number = tag;
-  } else if (tag >= 0xe0) {
+  if (tag < 0x80 || tag >= 0xe0) {
     h.kind = K::kInt;
     h.number = static_cast<int8_t>(tag);
-  } else if (tag < 0x90) {
-    h.kind = K::kMap;
-    h.length = tag & 0x0f;
   } else if (tag < 0xa0) {
-    h.kind = K::kList;
+    h.kind = tag < 0x90 ? K::kMap : K::kList;
     h.length = tag & 0x0f;
   } else if (tag < 0xc0) {
     h.kind = K::kText;
     h.length = tag & 0x1f;
   } else {
-    switch (tag) {
-      case 0xc0:
-        h.kind = K::kNull;
-        break;
-      case 0xc2:
-      case 0xc3:
-        h.kind = K::kBool;
-        h.number = tag - 0xc2;
-        break;
-      case 0xc4:
-        sized(K::kBytes, 1);
-        break;
-      case 0xc5:
-        sized(K::kBytes, 2);
-        break;
-      case 0xc6:
-        sized(K::kBytes, 4);
-        break;
-      case 0xca:
-        if (room(4)) {
-          h.real = std::bit_cast<float>(static_cast<uint32_t>(BigEndian(p, 4)));
-          h.kind = K::kDouble;
-          p += 4;
-        }
-        break;
-      case 0xcb:
-        if (room(8)) {
-          h.real = std::bit_cast<double>(BigEndian(p, 8));
-          h.kind = K::kDouble;
-          p += 8;
-        }
-        break;
-      case 0xcc:
-        integer(1, false);
-        break;
-      case 0xcd:
-        integer(2, false);
-        break;
-      case 0xce:
-        integer(4, false);
-        break;
-      case 0xcf:
-        integer(8, false);
-        break;
-      case 0xd0:
-        integer(1, true);
-        break;
-      case 0xd1:
-        integer(2, true);
-        break;
-      case 0xd2:
-        integer(4, true);
-        break;
-      case 0xd3:
-        integer(8, true);
-        break;
-      case 0xd9:
-        sized(K::kText, 1);
-        break;
-      case 0xda:
-        sized(K::kText, 2);
-        break;
-      case 0xdb:
-        sized(K::kText, 4);
-        break;
-      case 0xdc:
-        sized(K::kList, 2);
-        break;
-      case 0xdd:
-        sized(K::kList, 4);
-        break;
-      case 0xde:
-        sized(K::kMap, 2);
-        break;
-      case 0xdf:
-        sized(K::kMap, 4);
-        break;
-      default:
-        break;
-    }
+    p = ReadLongHead(tag, p, limit, &h);
   }
   if ((h.kind == K::kText || h.kind == K::kBytes) && static_cast<uint64_t>(limit - p) < h.length)
     h.kind = K::kBad;
@@ -161,9 +144,23 @@ Head ReadHead(const char* p, const char* limit) {
   return h;
 }
 
-// Behind the value that begins at `p`; `limit` when it is cut short or no msgpack.
-const char* Skip(const char* p, const char* limit) {
-  for (uint64_t left = 1; left > 0; --left) {
+// Behind `left` values, of which the first begins at `p`; `limit` when they are cut short or no
+// msgpack.
+const char* Skip(const char* p, const char* limit, uint64_t left = 1) {
+  for (; left > 0; --left) {
+    // What is short and frequent, without a head.
+    if (p >= limit) return limit;
+    const auto tag = static_cast<uint8_t>(*p);
+    if (tag < 0x80 || tag >= 0xe0) {
+      ++p;
+      continue;
+    }
+    if (tag >= 0xa0 && tag < 0xc0) {
+      const int bytes = 1 + (tag & 0x1f);
+      if (limit - p < bytes) return limit;
+      p += bytes;
+      continue;
+    }
     const Head h = ReadHead(p, limit);
     if (h.kind == Head::Kind::kBad) return limit;
     p = h.content;
@@ -175,6 +172,17 @@ const char* Skip(const char* p, const char* limit) {
       left += uint64_t{2} * h.length;
   }
   return p;
+}
+
+// A text at `p`, nullopt for anything else; `*behind` is where the next value begins.
+std::optional<std::string_view> TextAt(const char* p, const char* limit, const char** behind) {
+  const Head h = ReadHead(p, limit);
+  if (h.kind != Head::Kind::kText) {
+    *behind = Skip(p, limit);
+    return std::nullopt;
+  }
+  *behind = h.content + h.length;
+  return std::string_view(h.content, h.length);
 }
 
 Value ToValueAt(const PackedView& view, int depth) {
@@ -285,6 +293,8 @@ PackedView::PackedView(std::string_view bytes)
   count_ = h.length;
   switch (h.kind) {
     case Head::Kind::kBad:
+      inner_ = limit_;
+      break;
     case Head::Kind::kNull:
       break;
     case Head::Kind::kBool:
@@ -310,7 +320,12 @@ PackedView::PackedView(std::string_view bytes)
   }
 }
 
-const char* PackedView::End() const { return begin_ == nullptr ? nullptr : Skip(begin_, limit_); }
+const char* PackedView::End() const {
+  if (kind_ == Kind::kText || kind_ == Kind::kBytes) return inner_ + count_;
+  if (kind_ == Kind::kList) return Skip(inner_, limit_, count_);
+  if (kind_ == Kind::kMap) return Skip(inner_, limit_, uint64_t{2} * count_);
+  return inner_;
+}
 
 int64_t PackedView::AsInt(int64_t otherwise) const {
   if (IsInt()) return number_;
@@ -322,21 +337,23 @@ double PackedView::AsDouble(double otherwise) const {
   return IsDouble() ? real_ : IsInt() ? static_cast<double>(number_) : otherwise;
 }
 
-PackedView PackedView::operator[](std::string_view key) const {
-  if (!IsMap()) return {};
-  for (PackedItems items(*this); items.Next();) {
-    if (items.key() == key) return items.value();
+const char* PackedView::At(std::string_view key) const {
+  const char* p = inner_;
+  for (uint32_t left = IsMap() ? count_ : 0; left > 0 && p < limit_; --left) {
+    const std::optional<std::string_view> text = TextAt(p, limit_, &p);
+    if (p >= limit_) break;
+    if (text.value_or(std::string_view()) == key) return p;
+    p = Skip(p, limit_);
   }
-  return {};
+  return nullptr;
 }
 
-bool PackedView::Has(std::string_view key) const {
-  if (!IsMap()) return false;
-  for (PackedItems items(*this); items.Next();) {
-    if (items.key() == key) return true;
-  }
-  return false;
+PackedView PackedView::operator[](std::string_view key) const {
+  const char* p = At(key);
+  return p == nullptr ? PackedView() : PackedView({p, static_cast<size_t>(limit_ - p)});
 }
+
+bool PackedView::Has(std::string_view key) const { return At(key) != nullptr; }
 
 Value PackedView::ToValue() const { return ToValueAt(*this, 64); }
 
@@ -354,11 +371,7 @@ bool PackedItems::Next() {
     left_ = 0;
     return false;
   }
-  if (map_) {
-    const PackedView key({at_, static_cast<size_t>(limit_ - at_)});
-    key_ = key.AsString();
-    at_ = key.End();
-  }
+  if (map_) key_ = TextAt(at_, limit_, &at_).value_or(std::string_view());
   value_ = PackedView({at_, static_cast<size_t>(limit_ - at_)});
   return true;
 }

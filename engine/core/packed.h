@@ -108,6 +108,7 @@ class PackedView {
   friend class PackedItems;
   enum class Kind : uint8_t { kNull, kBool, kInt, kDouble, kText, kBytes, kList, kMap };
   const char* End() const;
+  const char* At(std::string_view key) const;  // the value of that key; null: there is none
   Kind kind_ = Kind::kNull;
   uint32_t count_ = 0;
   int64_t number_ = 0;  // bool, int

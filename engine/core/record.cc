@@ -39,6 +39,15 @@ Value OutcomeRecord(const StepOutcome& o) {
 
 }  // namespace
 
+std::string RunCore::OutcomeLabel(const Candidate& c, uint16_t step, uint16_t index) const {
+  std::string label = plan_.steps[step].id;
+  if (index == 0 && c.widths.contains(region_[step]))
+    label += "[0]";
+  else if (index != 0)
+    label += IndexText(index);
+  return label;
+}
+
 Value RunCore::CandidateRecord(Subject subject) const {
   Value v;
   if (subject.kind == SubjectKind::kRequest) {
@@ -86,15 +95,13 @@ Value RunCore::CandidateRecord(Subject subject) const {
   Value steps;
   for (size_t s = 0; s < c.steps.size(); ++s) {
     if (c.steps[s].state != StepOutcome::State::kWaiting)
-      steps.Set(plan_.steps[s].id + (c.widths.contains(region_[s]) ? "[0]" : ""),
-                OutcomeRecord(c.steps[s]));
+      steps.Set(OutcomeLabel(c, static_cast<uint16_t>(s), 0), OutcomeRecord(c.steps[s]));
   }
   for (const auto& [where, outcome] : c.branches)
-    steps.Set(plan_.steps[where.first].id + "[" + std::to_string(where.second) + "]",
-              OutcomeRecord(outcome));
+    steps.Set(OutcomeLabel(c, where.first, where.second), OutcomeRecord(outcome));
   for (const auto& [key, outcome] : claims_) {
     if (key.subject == subject)
-      steps.Set(plan_.steps[key.step].id + IndexText(key.index), OutcomeRecord(outcome));
+      steps.Set(OutcomeLabel(c, key.step, key.index), OutcomeRecord(outcome));
   }
   if (!steps.IsNull()) v.Set("steps", std::move(steps));
   return v;

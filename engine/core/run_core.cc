@@ -73,14 +73,25 @@ std::optional<int64_t> RunCore::NextDeadline() const {
   return next;
 }
 
-std::vector<Subject> RunCore::TakeChanged() {
+std::vector<RecordPart> RunCore::TakeChanged() {
   std::sort(changed_.begin(), changed_.end());
-  changed_.erase(std::unique(changed_.begin(), changed_.end()), changed_.end());
+  // All of a record sorts before its parts, and has them.
+  const auto has = [](const RecordPart& one, const RecordPart& next) {
+    return one == next || (one.subject == next.subject && one.part == RecordPart::Part::kAll);
+  };
+  changed_.erase(std::unique(changed_.begin(), changed_.end(), has), changed_.end());
   return std::exchange(changed_, {});
 }
 
-void RunCore::Changed(Subject subject) {
-  if (options_.payloads) changed_.push_back(subject);
+void RunCore::Changed(Subject subject, RecordPart::Part part) {
+  if (options_.payloads) changed_.push_back({subject, part});
+}
+
+void RunCore::Changed(const JobKey& key) {
+  if (key.subject.kind == SubjectKind::kRequest)
+    Changed(key.subject);
+  else if (options_.payloads)
+    changed_.push_back({key.subject, RecordPart::Part::kStep, key.step, key.index});
 }
 
 std::map<std::string, uint64_t> RunCore::refused() const {
@@ -136,7 +147,7 @@ void RunCore::On(const JobReported& e) {
   }
   outcome->worker = e.worker;
   for (const auto& [name, ref] : e.result.blobs) outcome->blobs[name] = ref;
-  Changed(e.key.subject);
+  Changed(e.key);
   if (e.key.subject.kind == SubjectKind::kRequest)
     Settle(requests_[e.key.subject.number - 1], /*answered=*/true);
   if (e.result.failure) {

@@ -133,6 +133,16 @@ struct DeadLetter {
 };
 
 // A search under way: the run's own (number 0), or one nested under a candidate.
+// A part of a record, as it is written beside the log.
+struct RecordPart {
+  enum class Part : uint8_t { kAll, kState, kArtefacts, kStep };
+  Subject subject;
+  Part part = Part::kAll;
+  uint16_t step = 0;  // of kStep, with the index of its job
+  uint16_t index = 0;
+  auto operator<=>(const RecordPart&) const = default;
+};
+
 struct SearchState {
   uint16_t spec = 0;                  // 0: Plan's own, else Plan::nested[spec - 1]
   JobKey parent;                      // the job of a nested one
@@ -193,8 +203,8 @@ class RunCore {
   bool HasReported(const JobKey& key, uint32_t attempt) const;
   // Whether the engine ever gave this attempt out: a result of any other is a lie.
   bool WasIssued(const JobKey& key, uint32_t attempt) const;
-  // Subjects whose record changed since the last call (for the projection), in order.
-  std::vector<Subject> TakeChanged();
+  // What changed of the records since the last call (for the projections), in order, nothing twice.
+  std::vector<RecordPart> TakeChanged();
 
   // Queries.
   const std::string& run() const { return run_; }
@@ -215,8 +225,10 @@ class RunCore {
   const std::optional<Best>& best() const { return best_; }
   // Fresh measurement of the winner after the search; null until there is one.
   const Value& claim() const { return claim_; }
-  // Whether a closing measurement was begun, now or before the run was reopened.
-  bool has_claims() const { return !claims_.empty(); }
+  // Closing measurements that were begun, now or before the run was reopened.
+  const std::map<JobKey, StepOutcome>& claims() const { return claims_; }
+  // What the outcome of a step is called in its candidate's record: "verify", "verify[2]".
+  std::string OutcomeLabel(const Candidate& c, uint16_t step, uint16_t index) const;
   const std::optional<RunEnded>& ended() const { return ended_; }
   uint64_t evaluated() const { return evaluated_; }
   uint64_t active() const { return active_numbers_.size(); }  // candidates that have not ended
@@ -373,7 +385,8 @@ class RunCore {
   const Step& StepOf(const JobKey& key) const { return plan_.steps[key.step]; }
   std::string PayloadOf(const JobKey& key, const StepOutcome& outcome) const;  // payload.cc
   void WriteFacts(const Candidate& candidate, uint16_t step, uint16_t branch, PackedMap* out) const;
-  void Changed(Subject subject);
+  void Changed(const JobKey& key);  // the outcome of that job
+  void Changed(Subject subject, RecordPart::Part part = RecordPart::Part::kAll);
   // run_core_control.cc: signals and dead letters.
   void ChangeBudget(const Value& limits);
   bool CanRetryDead(const JobKey& key) const;
@@ -434,7 +447,7 @@ class RunCore {
   std::map<std::string, std::string> disabled_;
   std::map<uint32_t, SearchState> searches_;
   uint32_t last_search_ = 0;
-  std::vector<Subject> changed_;
+  std::vector<RecordPart> changed_;
   std::string strongest_;  // the baseline that speed-ups are against
   Value ranking_;          // of the baselines, as the calibration job gave it
   uint64_t evaluated_ = 0;

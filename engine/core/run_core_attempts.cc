@@ -144,7 +144,7 @@ void RunCore::Start(const JobKey& key, StepOutcome& outcome, int64_t not_before_
   ++outcome.attempt;
   if (outcome.state != StepOutcome::State::kOpen) ++open_count_;
   outcome.state = StepOutcome::State::kOpen;
-  Changed(key.subject);
+  Changed(key);
   if (key.subject.kind == SubjectKind::kRequest) {
     open_requests_.insert(key.subject.number);
     Reserve(requests_[key.subject.number - 1]);
@@ -174,7 +174,7 @@ void RunCore::Withdraw(const JobKey& key, StepOutcome& outcome) {
   Close(outcome, StepOutcome::State::kEnded);
   outcome.verdict = Verdict::kCancelled;
   outcome.seq = current_seq_;
-  Changed(key.subject);
+  Changed(key);
   if (StepOf(key).kind == StageKind::kWorkflow)
     CancelNested(key);
   else
@@ -198,7 +198,7 @@ void RunCore::Retry(const JobKey& key, const std::string& why, bool counts) {
       outcome.verdict = Verdict::kCancelled;
       outcome.message = why + "; the budget does not pay for another attempt";
       outcome.seq = current_seq_;
-      Changed(key.subject);
+      Changed(key);
       open_requests_.erase(key.subject.number);
       requests_to_let_go_.push_back(key.subject.number);
       EndRequest(request);
@@ -230,7 +230,7 @@ void RunCore::GiveUp(const JobKey& key, const std::string& why) {
   outcome.message = why;
   outcome.seq = current_seq_;
   dead_.push_back({key, outcome.attempt, why, outcome.evidence, current_seq_});
-  Changed(key.subject);
+  Changed(key);
   const std::string where = Label(key, outcome.attempt) + ": ";
   if (key.subject.kind == SubjectKind::kPrepared) {
     Finish("failed", "failed", where + why);

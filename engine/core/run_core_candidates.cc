@@ -137,6 +137,7 @@ void RunCore::Compiled(Candidate& c, const JobKey& key, const std::vector<Artefa
     return;
   }
   c.artefacts = std::move(own);
+  Changed(c.view.id, RecordPart::Part::kArtefacts);
   if (!plan_.one_binary_once || c.artefacts.empty()) return;
   const uint32_t twin = by_binary_.First(KeyOf(c.artefacts[0].blob), c.view.id.number);
   if (twin != c.view.id.number)
@@ -155,7 +156,9 @@ void RunCore::GatherArtefacts(Candidate& c, uint16_t region) {
        it != c.branch_artefacts.end() && it->first.first == region; ++it) {
     if (!c.broken.contains(it->first)) all.insert(all.end(), it->second.begin(), it->second.end());
   }
-  if (!all.empty()) c.artefacts = std::move(all);
+  if (all.empty()) return;
+  c.artefacts = std::move(all);
+  Changed(c.view.id, RecordPart::Part::kArtefacts);
 }
 
 // `best` moves to a candidate that was confirmed at final fidelity and is faster than the best so
@@ -245,7 +248,7 @@ void RunCore::End(Candidate& c, Verdict verdict, const std::string& message,
       ++search.since_best;
     search.select_idle = false;
   }
-  Changed(c.view.id);
+  Changed(c.view.id, RecordPart::Part::kState);
   if (!options_.keep_ended) to_let_go_.push_back(c.view.id.number);
 }
 

@@ -118,6 +118,7 @@ void RunCore::Revive(Candidate& c) {
   };
   for (size_t s = 0; s < c.steps.size(); ++s) called_back(static_cast<uint16_t>(s), 0, c.steps[s]);
   for (auto& [where, outcome] : c.branches) called_back(where.first, where.second, outcome);
+  Changed(c.view.id);
   if (!c.ended) return;
   SearchState& search = searches_.at(c.search);
   const std::optional<Best>& best = c.search == 0 ? best_ : search.best;
@@ -135,7 +136,6 @@ void RunCore::Revive(Candidate& c) {
   }
   ++search.active;
   if (c.origin < plan_.steps.size()) ++search.alive[c.origin];
-  Changed(c.view.id);
 }
 
 std::optional<JobKey> RunCore::JobNamed(std::string_view name) const {

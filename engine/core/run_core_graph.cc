@@ -110,6 +110,7 @@ bool RunCore::FireStep(Candidate& c, uint16_t step) {
     if (*width == 0) {
       c.steps[step].state = State::kSkipped;
       c.steps[step].seq = current_seq_;
+      Changed(JobKey{c.view.id, step, 0});
     }
     moved = true;
   }
@@ -130,7 +131,7 @@ void RunCore::Advance(Candidate& c, uint16_t step, uint16_t branch) {
   if (!Passes(c, step, branch)) {
     outcome.state = State::kSkipped;
     outcome.seq = current_seq_;
-    Changed(c.view.id);
+    Changed(JobKey{c.view.id, step, branch});
   } else if (spec.kind == StageKind::kWorkflow) {
     BeginNested(c, step, branch);
   } else {

@@ -32,6 +32,7 @@ void RunCore::BeginPreparing() {
     view.source = spec.source;
     view.source_name = spec.source_name;
     state.record.steps.resize(plan_.steps.size());
+    Changed(view.id);
     prepared_.push_back(std::move(state));
   }
   for (size_t i = 0; i < prepared_.size(); ++i) {
@@ -46,6 +47,7 @@ void RunCore::PreparedReported(uint32_t number, uint16_t step, const JobReported
     const bool reference = number <= plan_.prepared.size() && plan_.prepared[number - 1].reference;
     state.record.ended = true;
     state.record.verdict = event.result.verdict;
+    Changed(event.key.subject, RecordPart::Part::kState);
     Finish(
         "failed", "failed",
         std::string(reference           ? "the task's reference"
@@ -115,6 +117,7 @@ void RunCore::AdvancePrepared() {
     calibration.record.view.origin = "prepare";
     calibration.record.steps.resize(plan_.steps.size());
     prepared_.push_back(std::move(calibration));
+    Changed(id);
     Start({id, *profile, 0}, prepared_.back().record.steps[*profile]);
     return;
   }

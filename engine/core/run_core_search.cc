@@ -390,7 +390,7 @@ void RunCore::BeginNested(Candidate& c, uint16_t step, uint16_t branch) {
   SearchState search = NewSearch(plan_.steps[step].nested);
   search.parent = {c.view.id, step, branch};
   searches_[++last_search_] = std::move(search);
-  Changed(c.view.id);
+  Changed(JobKey{c.view.id, step, branch});
 }
 
 void RunCore::EndNested(uint32_t id, const std::string& stopped_by) {
@@ -413,7 +413,7 @@ void RunCore::EndNested(uint32_t id, const std::string& stopped_by) {
   outcome.reported = 1;
   outcome.facts = std::move(facts);
   outcome.seq = current_seq_;
-  Changed(c.view.id);
+  Changed(parent);
   Fire(c);
 }
 
@@ -464,7 +464,7 @@ void RunCore::ClaimReported(const JobKey& key, const JobReported& event) {
   c.verdict = event.result.verdict;
   c.message = "in the closing measurement: " + event.result.message;
   c.ended_by = plan_.steps[key.step].id;
-  Changed(c.view.id);
+  Changed(c.view.id, RecordPart::Part::kState);
   TakeBack(key.subject);
   DeriveClaim();
 }

@@ -13,7 +13,7 @@
 namespace kev {
 namespace {
 
-constexpr int64_t kForm = 2;  // raise when the form changes and kDecisionVersion does not
+constexpr int64_t kForm = 3;  // raise when the form changes and kDecisionVersion does not
 
 Error Damaged(const std::string& what) {
   return Error{Code::kCorrupt,
@@ -46,6 +46,12 @@ void Transfer(A& a, Subject& s) {
 template <class A>
 void Transfer(A& a, JobKey& k) {
   TransferAll(a, k.subject, k.step, k.index);
+}
+template <class A>
+void Transfer(A& a, RecordPart& p) {
+  Transfer(a, p.subject);
+  TransferEnum(a, p.part, RecordPart::Part::kStep);
+  TransferAll(a, p.step, p.index);
 }
 template <class A>
 void Transfer(A& a, BlobRef& b) {

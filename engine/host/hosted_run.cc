@@ -104,10 +104,9 @@ HostedRun::InCommit HostedRun::FormGroup(int64_t now_ms) {
     if (!request->what.empty()) request->what += "; ";
     AppendSummary(event, &core_->plan(), &request->what);
   }
-  const std::vector<Subject> changed = core_->TakeChanged();
+  const std::vector<RecordPart> changed = core_->TakeChanged();
   if (options_.projections) {
-    for (const Subject subject : changed)
-      request->projections.push_back(SubjectProjection(*core_, subject));
+    request->projections = ChangedProjections(*core_, changed);
     request->projections.push_back(RunProjection(*core_));
   }
   if (options_.snapshot_events != 0) TakeSnapshot(group.last_seq(), changed, request.get());
@@ -115,9 +114,12 @@ HostedRun::InCommit HostedRun::FormGroup(int64_t now_ms) {
   return in;
 }
 
-void HostedRun::TakeSnapshot(uint64_t seq, const std::vector<Subject>& changed, Commit* request) {
-  for (const Subject subject : changed) {
-    if (options_.projections && IsOver(*core_, subject)) ended_.emplace_back(seq, subject);
+void HostedRun::TakeSnapshot(uint64_t seq, const std::vector<RecordPart>& changed,
+                             Commit* request) {
+  for (const RecordPart& part : changed) {
+    const bool noted = !ended_.empty() && ended_.back() == std::pair(seq, part.subject);
+    if (options_.projections && !noted && IsOver(*core_, part.subject))
+      ended_.emplace_back(seq, part.subject);
   }
   // The longer the log, the rarer, as a snapshot grows with it: their cost for each event stays
   // the same.

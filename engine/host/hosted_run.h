@@ -104,7 +104,7 @@ class HostedRun {
   // Forms groups and submits them. Gives whether anything was submitted.
   bool CommitGroups(Store* store, int64_t now_ms);
   InCommit FormGroup(int64_t now_ms);
-  void TakeSnapshot(uint64_t seq, const std::vector<Subject>& changed, Commit* request);
+  void TakeSnapshot(uint64_t seq, const std::vector<RecordPart>& changed, Commit* request);
   // Gives the commits that are confirmed now, in order.
   std::vector<InCommit> Confirm(uint64_t ticket, int64_t now_ms);
   // The store is back. Gives what turns out to be confirmed; submits the rest again.

@@ -1,6 +1,6 @@
 #include "engine/host/projection.h"
 
-#include "engine/core/record_json.h"
+#include "engine/core/record_fields.h"
 
 namespace kev {
 
@@ -16,15 +16,24 @@ bool IsOver(const RunCore& core, Subject subject) {
 }
 
 Projection SubjectProjection(const RunCore& core, Subject subject) {
-  Projection p;
-  p.key = ProjectionKey(subject);
-  if (subject.kind == SubjectKind::kCandidate) {
-    const Candidate& c = core.candidates()[subject.number - 1];
-    p.fields.emplace_back("state", c.ended ? "ended" : "active");
-    if (c.ended) p.fields.emplace_back("verdict", Name(c.verdict));
+  return {ProjectionKey(subject), AllFields(core, subject), /*anew=*/true};
+}
+
+std::vector<Projection> ChangedProjections(const RunCore& core,
+                                           const std::vector<RecordPart>& changed) {
+  std::vector<Projection> all;
+  const RecordPart* last = nullptr;
+  for (const RecordPart& part : changed) {
+    const bool more = last != nullptr && last->subject == part.subject;
+    last = &part;
+    if (part.part == RecordPart::Part::kAll) {
+      all.push_back(SubjectProjection(core, part.subject));
+      continue;
+    }
+    if (!more) all.push_back({ProjectionKey(part.subject), {}});
+    AppendFields(core, part, &all.back().fields);
   }
-  p.fields.emplace_back("record", CandidateRecordJson(core, subject));
-  return p;
+  return all;
 }
 
 Projection RunProjection(const RunCore& core) {

@@ -17,7 +17,11 @@ namespace kev {
 std::string ProjectionKey(Subject subject);
 // Whether the record will not change any more, so that compaction may take it away.
 bool IsOver(const RunCore& core, Subject subject);
+// All of the subject's record.
 Projection SubjectProjection(const RunCore& core, Subject subject);
+// What has changed (RunCore::TakeChanged), by subject.
+std::vector<Projection> ChangedProjections(const RunCore& core,
+                                           const std::vector<RecordPart>& changed);
 Projection RunProjection(const RunCore& core);
 // All, but for what the core has let go.
 std::vector<Projection> AllProjections(const RunCore& core);

@@ -22,6 +22,7 @@ namespace kev {
 struct Projection {
   std::string key;  // after the run's prefix: "cand:12", "run"
   std::vector<std::pair<std::string, std::string>> fields;
+  bool anew = false;  // instead of all fields that were there
 };
 
 struct Commit {

@@ -111,28 +111,7 @@ TEST_CASE("commits append in order, write blobs and projections, and are read ba
   REQUIRE(raw.ok());
   CHECK(raw->Call({"HGET", "kev:{R}:cand:1", "verdict"})->text == "ok");
   CHECK(raw->Call({"SISMEMBER", "kev:runs", "R"})->integer == 1);
-}
-
-TEST_CASE("a commit of another epoch or sequence is a conflict and leaves nothing behind") {
-  Server s;
-  const uint64_t epoch = *s.store->TakeEpoch("R");
-  s.store->Submit(std::make_shared<const Commit>(Group(epoch, 0, 2, "one")));
-  s.store->Submit(std::make_shared<const Commit>(Group(epoch, 5, 6, "gap")));
-  s.store->Submit(std::make_shared<const Commit>(Group(epoch, 0, 1, "again")));
-  s.store->Submit(std::make_shared<const Commit>(Group(epoch + 1, 2, 3, "future epoch")));
-  std::vector<Completion> done = Await(*s.store, 4);
-  REQUIRE(done.size() == 4);
   CHECK(*s.store->TakeEpoch("S") == 1);  // another run has its own epoch
-  CHECK(done[0].status.ok());
-  for (size_t i = 1; i < 4; ++i) CHECK(done[i].status.error().code == Code::kConflict);
-  const uint64_t taken_over = *s.store->TakeEpoch("R");
-  CHECK(taken_over == epoch + 1);
-  s.store->Submit(std::make_shared<const Commit>(Group(epoch, 2, 3, "old engine")));
-  s.store->Submit(std::make_shared<const Commit>(Group(taken_over, 2, 3, "new engine")));
-  done = Await(*s.store, 2);
-  CHECK(done[0].status.error().code == Code::kConflict);
-  CHECK(done[1].status.ok());
-  CHECK(s.store->WholeLog("R")->size() == 2);
 }
 
 TEST_CASE("a server that forgot the script is taught it again, in order") {

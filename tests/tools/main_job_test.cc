@@ -30,7 +30,7 @@ struct WatchedRun {
   std::string id;
   CommandResult result;
   std::map<pid_t, std::string> programs;  // while it was live
-  std::string live_log, live_run, live_candidate, live_source;
+  std::string live_log, live_run, live_candidate, live_step, live_source;
   bool server_was_alive = false;
 
   std::string Folder() const { return sandbox.Path("runs/" + id); }
@@ -53,6 +53,7 @@ struct WatchedRun {
     live_log = RedisCli({"XRANGE", key + "log", "-", "+", "COUNT", "1"});
     live_run = RedisCli({"HGET", key + "run", "record"});
     live_candidate = RedisCli({"HGET", key + "cand:1", "record"});
+    live_step = RedisCli({"HGET", key + "cand:1", "step:build"});
     const Json candidate = Json::parse(live_candidate, nullptr, false);
     if (candidate.is_object())
       live_source = RedisCli({"GET", "kev:blob:" + candidate.value("source", "")});
@@ -138,6 +139,9 @@ TEST_CASE("while a run is live redis-cli reads its log, its records and its blob
   const Json candidate = Json::parse(Run().live_candidate, nullptr, false);
   REQUIRE(candidate.is_object());
   CHECK(candidate["id"] == "c1");
+  const Json step = Json::parse(Run().live_step, nullptr, false);
+  REQUIRE(step.is_object());
+  CHECK(step.contains("state"));
   CHECK(Run().live_source.find("void scale") != std::string::npos);
 }
 

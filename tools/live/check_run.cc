@@ -53,9 +53,9 @@ std::optional<Finding> CheckLog(const StoredRun& run, RunCore* core,
                                    group->digest.Hex() + ", derived now: " + derived.Hex() +
                                    " (`kevolve replay` says more)"};
     }
-    for (const Subject subject : core->TakeChanged()) {
-      if (over != nullptr && IsOver(*core, subject))
-        (*over)[ProjectionKey(subject)] = entry.last_seq;
+    for (const RecordPart& part : core->TakeChanged()) {
+      if (over != nullptr && IsOver(*core, part.subject))
+        (*over)[ProjectionKey(part.subject)] = entry.last_seq;
     }
   }
   return std::nullopt;

@@ -3,16 +3,18 @@
 #include <algorithm>
 #include <cstdio>
 
-#include "engine/core/record_json.h"
+#include "engine/core/record_fields.h"
 #include "engine/core/result_fit.h"
+#include "engine/host/projection.h"
 
 namespace kev::sim {
 namespace {
 
-const char* const kPrefix[] = {"cand:", "req:", "prep:"};
-
-std::string KeyOf(Subject subject) {
-  return kPrefix[static_cast<size_t>(subject.kind)] + std::to_string(subject.number);
+std::string TextOf(const RecordFields& fields) {
+  std::string text;
+  for (const auto& [field, value] : fields)
+    text += (text.empty() ? "" : ", ") + field + " " + value;
+  return text;
 }
 
 // What a result says of the job that it is of; empty when it says nothing (it never began).
@@ -65,7 +67,10 @@ std::string Ledger::Named(const std::string& run, const JobKey& key, uint32_t at
 void Ledger::Appended(const Commit& commit, uint64_t engine, const Projections& stored) {
   Run& run = runs_[commit.run];
   Follow(run, commit.run, commit, engine);
-  std::vector<Subject> changed = run.core->TakeChanged();
+  std::vector<Subject> changed;
+  for (const RecordPart& part : run.core->TakeChanged()) {
+    if (changed.empty() || changed.back() != part.subject) changed.push_back(part.subject);
+  }
   for (const Projection& p : commit.projections) run.forgotten.erase(p.key);
   run.forgotten.insert(commit.forget.begin(), commit.forget.end());
   if (run.entries % records_each_ == 0) CompareRecords(*run.core, changed, stored);
@@ -271,23 +276,26 @@ uint64_t Ledger::given(const std::string& run) const {
 
 void Ledger::CompareRecords(const RunCore& core, const std::vector<Subject>& subjects,
                             const Projections& stored) {
-  const auto record = [&](const std::string& key) -> std::string {
-    const auto it = stored.find(key);
-    if (it == stored.end()) return "nothing";
-    const auto field = it->second.find("record");
-    return field == it->second.end() ? "nothing" : field->second;
-  };
-  const auto compare = [&](const std::string& key, const std::string& folded) {
-    if (record(key) == folded) return;
-    story_->Violate("the store's record " + key + " of " + core.run() + " is " + record(key) +
-                    ", the log gives " + folded);
+  const auto compare = [&](Projection folded) {
+    const auto it = stored.find(folded.key);
+    std::sort(folded.fields.begin(), folded.fields.end());
+    if (it != stored.end() &&
+        std::equal(folded.fields.begin(), folded.fields.end(), it->second.begin(), it->second.end(),
+                   [](const auto& a, const auto& b) {
+                     return a.first == b.first && a.second == b.second;
+                   }))
+      return;
+    const std::string has =
+        it == stored.end() ? "nothing" : TextOf({it->second.begin(), it->second.end()});
+    story_->Violate("the store's record " + folded.key + " of " + core.run() + " is " + has +
+                    ", the log gives " + TextOf(folded.fields));
   };
   const auto& forgotten = runs_.at(core.run()).forgotten;
   for (const Subject subject : subjects) {
-    if (IsThere(core, subject) && !forgotten.contains(KeyOf(subject)))
-      compare(KeyOf(subject), CandidateRecordJson(core, subject));
+    if (IsThere(core, subject) && !forgotten.contains(ProjectionKey(subject)))
+      compare(SubjectProjection(core, subject));
   }
-  compare("run", ToJson(core.RunRecord()));
+  compare(RunProjection(core));
 }
 
 void Ledger::Close(const std::string& name, const std::vector<std::shared_ptr<const Commit>>& log,
@@ -330,11 +338,11 @@ void Ledger::Compare(const RunCore& live) {
   }
   for (const Subject subject : Everything(*core)) {
     if (!IsThere(live, subject)) continue;
-    const std::string folded = CandidateRecordJson(*core, subject);
-    const std::string lives = CandidateRecordJson(live, subject);
+    const RecordFields folded = AllFields(*core, subject);
+    const RecordFields lives = AllFields(live, subject);
     if (folded == lives) continue;
-    return story_->Violate("a core of " + live.run() + " has of " + Name(subject) + " " + lives +
-                           ", the log gives " + folded);
+    return story_->Violate("a core of " + live.run() + " has of " + Name(subject) + " " +
+                           TextOf(lives) + ", the log gives " + TextOf(folded));
   }
   const auto open = core->OpenAttempts(), other = live.OpenAttempts();
   const bool same =

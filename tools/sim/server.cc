@@ -116,6 +116,7 @@ Status SimServer::Append(const std::shared_ptr<const Commit>& commit, uint64_t e
 void SimServer::Keep(Run& run, const Commit& commit) {
   for (const auto& [ref, bytes] : commit.blobs) blobs_[ref.sha256] = bytes;
   for (const Projection& p : commit.projections) {
+    if (p.anew) run.records.erase(p.key);
     for (const auto& [field, value] : p.fields) run.records[p.key][field] = value;
   }
   for (const std::string& key : commit.forget) run.records.erase(key);

@@ -44,6 +44,7 @@ Status FakeStore::Keep(const Commit& commit) {
   run.log.push_back(
       {commit.expected_seq + 1, commit.last_seq, commit.body, commit.digest, commit.what});
   for (const Projection& p : commit.projections) {
+    if (p.anew) run.projections.erase(p.key);
     for (const auto& [field, value] : p.fields) run.projections[p.key][field] = value;
   }
   for (const std::string& key : commit.forget) run.projections.erase(key);

@@ -103,7 +103,7 @@ TEST_CASE("what has changed and was not taken yet is in the snapshot") {
   RunCore core("test");
   core.Apply({1, 0, {RunSubmitted{LinearPlan().plan(), Value()}}, {}});
   const Twin twin = TwinOf(core, {});
-  CHECK(twin.core->TakeChanged() == std::vector<Subject>{{SubjectKind::kRequest, 1}});
+  CHECK(twin.core->TakeChanged() == std::vector<RecordPart>{{{SubjectKind::kRequest, 1}}});
   auto folded = RunCore::FromSnapshot(core.Snapshot(), {.payloads = false, .keep_ended = true});
   REQUIRE(folded.ok());
   CHECK((*folded)->TakeChanged().empty());
@@ -126,7 +126,7 @@ TEST_CASE("a core that lets go can go on from one that kept all") {
   }
 }
 
-constexpr char kForm = 2;  // of snapshots
+constexpr char kForm = 3;  // of snapshots
 
 Code CodeOf(std::string_view bytes) {
   const auto core = RunCore::FromSnapshot(bytes, {});
@@ -148,7 +148,7 @@ TEST_CASE("a snapshot of another version is a conflict, and says so") {
   other[2] = 77;
   CHECK(
       RunCore::FromSnapshot(other, {}).error().message ==
-      "the snapshot is of form 2 and decision version 77, this program reads form 2 and version " +
+      "the snapshot is of form 3 and decision version 77, this program reads form 3 and version " +
           std::to_string(kDecisionVersion) + ": fold the log from its beginning");
 }
 

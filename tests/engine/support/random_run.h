@@ -33,8 +33,8 @@ class RandomRun {
   // The last group, and what it gave.
   const EventGroup& group() const { return group_; }
   const std::vector<Command>& commands() const { return commands_; }
-  // Subjects that changed with it.
-  const std::vector<Subject>& changed() const { return changed_; }
+  // What changed of the records with it.
+  const std::vector<RecordPart>& changed() const { return changed_; }
   // Payloads that were not the encoding of the job they hold.
   int bad_payloads() const { return bad_payloads_; }
 
@@ -52,7 +52,7 @@ class RandomRun {
   int64_t now_ms_ = 0;
   EventGroup group_;
   std::vector<Command> commands_;
-  std::vector<Subject> changed_;
+  std::vector<RecordPart> changed_;
   std::map<JobKey, Job> open_;
   std::vector<std::pair<JobKey, uint32_t>> issued_;
   std::vector<JobReported> reported_;

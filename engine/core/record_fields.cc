@@ -1,4 +1,4 @@
-#include "engine/core/record_json.h"
+#include "engine/core/record_fields.h"
 
 #include <algorithm>
 #include <string_view>
@@ -89,34 +89,12 @@ void AppendOutcome(const StepOutcome& o, std::string* out) {
   object.Close();
 }
 
-}  // namespace
-
-std::string CandidateRecordJson(const RunCore& core, Subject subject) {
-  // Requests, and candidates that may have claims, are few: they take the general way.
-  if (subject.kind == SubjectKind::kRequest || core.has_claims() || core.phase() == Phase::kEnded ||
-      (subject.kind == SubjectKind::kCandidate &&
-       core.candidates().Find(subject.number) == nullptr)) {
-    return ToJson(core.CandidateRecord(subject));
-  }
-  const Candidate& c = subject.kind == SubjectKind::kPrepared
-                           ? core.prepared()[subject.number - 1].record
-                           : core.candidates()[subject.number - 1];
-  if (!c.widths.empty()) return ToJson(core.CandidateRecord(subject));
+// What of a record does not change after its birth.
+std::string BirthJson(const Candidate& c) {
   std::string text;
-  text.reserve(1024);
+  text.reserve(256);
   ObjectWriter object(&text);
-  if (!c.artefacts.empty()) {
-    std::string* out = object.Key("artefacts");
-    out->push_back('[');
-    for (const Artefact& a : c.artefacts) {
-      if (&a != c.artefacts.data()) out->push_back(',');
-      AppendJson(ToValue(a), out);
-    }
-    out->push_back(']');
-  }
-  object.Some("ended_by", c.ended_by);
-  object.Text("id", Name(subject));
-  object.Some("message", c.message);
+  object.Text("id", Name(c.view.id));
   object.Text("name", c.view.name);
   object.Some("note", c.note);
   object.Text("origin", c.view.origin);
@@ -132,23 +110,97 @@ std::string CandidateRecordJson(const RunCore& core, Subject subject) {
   }
   object.Some("source", c.view.source.sha256);
   object.Some("source_name", c.view.source_name);
-  object.Text("state", c.ended ? "ended" : "active");
-  // Steps are written in the order of their ids, as a map would keep them.
-  std::vector<std::pair<std::string_view, const StepOutcome*>> steps;
-  for (size_t s = 0; s < c.steps.size(); ++s) {
-    if (c.steps[s].state != State::kWaiting)
-      steps.emplace_back(core.plan().steps[s].id, &c.steps[s]);
-  }
-  std::sort(steps.begin(), steps.end());
-  if (!steps.empty()) {
-    ObjectWriter by_step(object.Key("steps"));
-    for (const auto& [id, outcome] : steps) AppendOutcome(*outcome, by_step.AnyKey(id));
-    by_step.Close();
-  }
   object.Some("variant", c.view.variant);
-  if (c.ended) object.Text("verdict", Name(c.verdict));
   object.Close();
   return text;
+}
+
+void AppendState(const Candidate& c, RecordFields* out) {
+  out->emplace_back("state", c.ended ? "ended" : "active");
+  if (c.ended) out->emplace_back("verdict", Name(c.verdict));
+  if (!c.message.empty()) out->emplace_back("message", c.message);
+  if (!c.ended_by.empty()) out->emplace_back("ended_by", c.ended_by);
+}
+
+void AppendArtefacts(const Candidate& c, RecordFields* out) {
+  if (c.artefacts.empty()) return;
+  std::string text = "[";
+  for (const Artefact& a : c.artefacts) {
+    if (&a != c.artefacts.data()) text.push_back(',');
+    AppendJson(ToValue(a), &text);
+  }
+  text.push_back(']');
+  out->emplace_back("artefacts", std::move(text));
+}
+
+void AppendStep(const RunCore& core, const Candidate& c, uint16_t step, uint16_t index,
+                const StepOutcome& outcome, RecordFields* out) {
+  if (outcome.state == State::kWaiting) return;
+  std::string text;
+  text.reserve(256);
+  AppendOutcome(outcome, &text);
+  out->emplace_back("step:" + core.OutcomeLabel(c, step, index), std::move(text));
+}
+
+const Candidate* RecordOf(const RunCore& core, Subject subject) {
+  if (subject.kind == SubjectKind::kPrepared)
+    return subject.number == 0 || subject.number > core.prepared().size()
+               ? nullptr
+               : &core.prepared()[subject.number - 1].record;
+  return core.candidates().Find(subject.number);
+}
+
+}  // namespace
+
+RecordFields AllFields(const RunCore& core, Subject subject) {
+  RecordFields fields;
+  if (subject.kind == SubjectKind::kRequest) {
+    // Requests are few: they take the general way.
+    const Value record = core.CandidateRecord(subject);
+    if (!record.IsNull()) fields.emplace_back("record", ToJson(record));
+    return fields;
+  }
+  const Candidate* c = RecordOf(core, subject);
+  if (c == nullptr) return fields;
+  fields.emplace_back("record", BirthJson(*c));
+  AppendState(*c, &fields);
+  AppendArtefacts(*c, &fields);
+  for (size_t s = 0; s < c->steps.size(); ++s)
+    AppendStep(core, *c, static_cast<uint16_t>(s), 0, c->steps[s], &fields);
+  for (const auto& [where, outcome] : c->branches)
+    AppendStep(core, *c, where.first, where.second, outcome, &fields);
+  for (const auto& [key, outcome] : core.claims()) {
+    if (key.subject == subject) AppendStep(core, *c, key.step, key.index, outcome, &fields);
+  }
+  return fields;
+}
+
+void AppendFields(const RunCore& core, const RecordPart& part, RecordFields* out) {
+  const Candidate* c =
+      part.subject.kind == SubjectKind::kRequest ? nullptr : RecordOf(core, part.subject);
+  if (c == nullptr) return;
+  switch (part.part) {
+    case RecordPart::Part::kAll:
+      return;  // AllFields
+    case RecordPart::Part::kState:
+      return AppendState(*c, out);
+    case RecordPart::Part::kArtefacts:
+      return AppendArtefacts(*c, out);
+    case RecordPart::Part::kStep: {
+      const StepOutcome* outcome = nullptr;
+      if (part.index >= kFirstClaim) {
+        const auto claim = core.claims().find({part.subject, part.step, part.index});
+        if (claim != core.claims().end()) outcome = &claim->second;
+      } else if (part.index == 0) {
+        outcome = &c->steps[part.step];
+      } else {
+        const auto branch = c->branches.find({part.step, part.index});
+        if (branch != c->branches.end()) outcome = &branch->second;
+      }
+      if (outcome != nullptr) AppendStep(core, *c, part.step, part.index, *outcome, out);
+      return;
+    }
+  }
 }
 
 }  // namespace kev
