@@ -3,13 +3,13 @@
 
 #include <cerrno>
 #include <cstring>
-#include <filesystem>
 #include <set>
 #include <utility>
 
 #include "queue/archive.h"
 #include "queue/archive_record.h"
 #include "queue/crc32c.h"
+#include "queue/sync_folder.h"
 
 namespace kev {
 namespace {
@@ -77,13 +77,7 @@ class Writer final : public ArchiveWriter {
       unlink(temporary_.c_str());
       return s;
     }
-    const std::string folder = std::filesystem::path(path_).parent_path().string();
-    const int dir = open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (dir >= 0) {
-      fsync(dir);
-      close(dir);
-    }
-    return {};
+    return SyncFolderOf(path_);
   }
 
  private:

@@ -6,10 +6,13 @@
 
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
+#include <utility>
 
 #include "queue/archive_format.h"
 #include "queue/blob_id.h"
 #include "queue/crc32c.h"
+#include "queue/sync_folder.h"
 
 namespace kev {
 namespace {
@@ -98,13 +101,22 @@ Error BlobFile::Failed(const char* what) const {
 }
 
 Result<std::unique_ptr<BlobFile>> BlobFile::Open(const std::string& path) {
+  std::error_code none;
+  const std::string index = path + ".index";
+  for (const auto& [one, other] : {std::pair(path, index), std::pair(index, path)}) {
+    if (!std::filesystem::exists(one, none) && std::filesystem::file_size(other, none) > 0 && !none)
+      return Error{Code::kCorrupt, "blob file " + one + " is missing, and " + other +
+                                       " beside it is not empty: nothing was changed; give the "
+                                       "folder its file back"};
+  }
   constexpr int kFlags = O_RDWR | O_CREAT | O_CLOEXEC;
   std::unique_ptr<BlobFile> file(new BlobFile(path, -1, -1));
   file->data_ = open(path.c_str(), kFlags, 0644);
   if (file->data_ < 0) return CannotOpen(path);
-  file->index_ = open((path + ".index").c_str(), kFlags, 0644);
-  if (file->index_ < 0) return CannotOpen(path + ".index");
-  if (Status s = file->Load(/*writable=*/true); !s.ok()) return s.error();
+  file->index_ = open(index.c_str(), kFlags, 0644);
+  if (file->index_ < 0) return CannotOpen(index);
+  if (Status s = file->Load(); !s.ok()) return s.error();
+  if (Status s = SyncFolderOf(path); !s.ok()) return s.error();
   return file;
 }
 
@@ -114,13 +126,14 @@ Result<std::unique_ptr<BlobFile>> BlobFile::Read(const std::string& path) {
   if (file->data_ < 0) return CannotOpen(path);
   file->index_ = open((path + ".index").c_str(), O_RDONLY | O_CLOEXEC);
   if (file->index_ < 0) return CannotOpen(path + ".index");
-  if (Status s = file->Load(/*writable=*/false); !s.ok()) return s.error();
+  if (Status s = file->Load(); !s.ok()) return s.error();
   return file;
 }
 
-// Entries are synced after what they name: a whole one names bytes that are there. The last one may
-// be torn; anything else that does not fit is damage.
-Status BlobFile::Load(bool writable) {
+// Entries are synced after what they name. Those of an unfinished write, at the end, may hold
+// anything, and bytes behind what is named were never promised: both are left where they are, and
+// what is written next comes behind them.
+Status BlobFile::Load() {
   const Result<uint64_t> index_size = SizeOf(index_, path_ + ".index");
   if (!index_size) return index_size.error();
   const Result<uint64_t> data_size = SizeOf(data_, path_);
@@ -129,27 +142,23 @@ Status BlobFile::Load(bool writable) {
   if (!ReadAll(index_, 0, &index)) return Failed("read the index of");
   const size_t count = index.size() / kEntryBytes;
   entries_.reserve(count);
+  size_t bad = 0;  // at the end, so far
   for (size_t i = 0; i < count; ++i) {
     const std::string_view raw(index.data() + i * kEntryBytes, kEntryBytes);
     const Entry entry{PrefixOfRaw(raw), GetLittle(raw, kShaBytes, 8),
                       GetLittle(raw, kShaBytes + 8, 8)};
-    const bool sound =
-        GetLittle(raw, kEntryBytes - 4, 4) == Crc32c(raw.substr(0, kEntryBytes - 4)) &&
-        entry.offset == written_ && entry.size <= *data_size - written_;
-    if (!sound) {
-      // Several entries are written at once: the tail of an unfinished write may hold anything.
-      if (writable || i + 1 == count) break;
-      return Error{Code::kCorrupt, "blob file " + path_ + " is damaged: entry " +
-                                       std::to_string(i) + " of its index does not fit"};
+    if (GetLittle(raw, kEntryBytes - 4, 4) != Crc32c(raw.substr(0, kEntryBytes - 4))) {
+      ++bad;
+      continue;
     }
-    Insert(entry);
-    written_ += entry.size;
-    index_bytes_ += kEntryBytes;
+    damaged_ += std::exchange(bad, 0);
+    if (entry.size > *data_size || entry.offset > *data_size - entry.size)
+      ++damaged_;
+    else
+      Insert(entry);
   }
-  if (!writable) return {};
-  if (ftruncate(index_, static_cast<off_t>(index_bytes_)) != 0 ||
-      ftruncate(data_, static_cast<off_t>(written_)) != 0)
-    return Failed("truncate");
+  written_ = *data_size;
+  index_bytes_ = (count - bad) * kEntryBytes;
   return {};
 }
 
@@ -217,7 +226,15 @@ Status BlobFile::Flush() {
 }
 
 Status BlobFile::Sync() {
+  if (failed_) return *failed_;
   if (unindexed_.empty()) return {};
+  const Status s = Write();
+  // The kernel says only once that it could not write.
+  if (!s.ok()) failed_ = s.error();
+  return s;
+}
+
+Status BlobFile::Write() {
   if (Status s = Flush(); !s.ok()) return s;
   if (fdatasync(data_) != 0) return Failed("sync");
   if (!WriteAll(index_, unindexed_, index_bytes_)) return Failed("write the index of");
@@ -232,7 +249,8 @@ Status BlobFile::Clear() {
   table_.clear();
   waiting_.clear();
   unindexed_.clear();
-  written_ = index_bytes_ = 0;
+  written_ = index_bytes_ = damaged_ = 0;
+  failed_.reset();
   if (ftruncate(index_, 0) != 0 || ftruncate(data_, 0) != 0) return Failed("truncate");
   return {};
 }

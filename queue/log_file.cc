@@ -7,9 +7,11 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 #include <utility>
 
 #include "queue/archive_record.h"
+#include "queue/sync_folder.h"
 
 namespace kev {
 namespace {
@@ -28,8 +30,13 @@ class File final : public LogFile {
   }
 
   Status Begin(const Value& header);
+  // Finds the records, up to the first that is none; Damage says what that is.
   Status Scan();
+  const std::optional<Error>& damage() const { return damage_; }
+  Status CutTail() { return CutAt(size_); }
+  Status KeepTo(uint64_t seq);
   Status Append(const LogEntry& entry) override;
+  Status EndRecord() override { return FlushBatch(); }
   Status Sync() override;
   uint64_t last_seq() const override {
     return !batch_.empty() ? batch_.back().last_seq : blocks_.empty() ? 0 : blocks_.back().last_seq;
@@ -42,6 +49,10 @@ class File final : public LogFile {
     uint64_t last_seq;
   };
   Status FlushBatch();
+  Status CutAt(uint64_t at);
+  // Drops the records from `block` on, and writes `kept` in their place; one or the other is there
+  // whenever the machine stops.
+  Status Rewrite(std::vector<Block>::iterator block, const std::vector<LogEntry>& kept);
   Status Write(std::string_view bytes);
   // Nullopt: no whole record stands there.
   Result<std::optional<UnpackedRecord>> RecordAt(uint64_t at, uint64_t* end) const;
@@ -59,7 +70,8 @@ class File final : public LogFile {
   std::string path_;
   int fd_;
   bool writable_;
-  uint64_t size_ = 0;
+  uint64_t size_ = 0;  // of what is whole
+  std::optional<Error> damage_;
   std::vector<Block> blocks_;
   std::vector<LogEntry> batch_;  // not written yet
   size_t batch_bytes_ = 0;
@@ -97,11 +109,9 @@ Result<std::optional<UnpackedRecord>> File::RecordAt(uint64_t at, uint64_t* end)
   Result<std::string> payload = Bytes(at + kRecordHeaderBytes, length);
   if (!payload) return payload.error();
   Result<UnpackedRecord> record = UnpackRecord(*head, *payload);
-  if (!record) {
-    // A last record that does not fit its checksum was being written when the machine went down.
-    if (at + kRecordHeaderBytes + length == size_) return none;
-    return Corrupt(record.error().message, at);
-  }
+  // A last record that does not fit its checksum was being written when the machine went down.
+  if (!record && at + kRecordHeaderBytes + length == size_) return none;
+  if (!record) return Corrupt(record.error().message, at);
   *end = at + kRecordHeaderBytes + length;
   return std::optional<UnpackedRecord>(std::move(*record));
 }
@@ -122,20 +132,75 @@ Status File::Scan() {
   while (at < size_) {
     uint64_t end = 0;
     auto record = RecordAt(at, &end);
-    if (!record) return record.error();
-    if (!*record) break;
+    if (!record && record.error().code != Code::kCorrupt) return record.error();
+    if (!record) damage_ = record.error();
+    if (!record || !*record) break;
     if ((*record)->type == RecordType::kLog) {
       auto entries = UnpackEntries((*record)->raw);
-      if (!entries) return Corrupt(entries.error().message, at);
+      if (!entries) {
+        damage_ = Corrupt(entries.error().message, at);
+        break;
+      }
       if (!entries->empty()) blocks_.push_back({at, entries->back().last_seq});
     }
     at = end;
   }
-  if (at < size_ && writable_) {  // a torn tail: it was never synced, so the store still has it
-    if (ftruncate(fd_, static_cast<off_t>(at)) != 0) return Failed("truncate");
-  }
   size_ = at;
   return {};
+}
+
+Status File::CutAt(uint64_t at) {
+  if (ftruncate(fd_, static_cast<off_t>(at)) != 0) return Failed("truncate");
+  size_ = at;
+  return {};
+}
+
+Status File::KeepTo(uint64_t seq) {
+  const auto block = std::upper_bound(blocks_.begin(), blocks_.end(), seq,
+                                      [](uint64_t s, const Block& b) { return s < b.last_seq; });
+  uint64_t last = block == blocks_.begin() ? 0 : std::prev(block)->last_seq;
+  std::vector<LogEntry> kept;  // of a record that goes on behind `seq`
+  if (last < seq && block != blocks_.end()) {
+    const Status read = ForEach(last + 1, seq, [&](LogEntry entry) {
+      if (entry.last_seq > seq) return Status();
+      last = entry.last_seq;
+      kept.push_back(std::move(entry));
+      return Status();
+    });
+    if (!read.ok()) return read;
+  }
+  if (last != seq) {
+    return damage_ ? *damage_
+                   : Error{Code::kCorrupt, "log file " + path_ + " ends at event " +
+                                               std::to_string(last) + ", and events up to " +
+                                               std::to_string(seq) +
+                                               " have left the store for it: nothing was changed; "
+                                               "give the folder the whole file back"};
+  }
+  if (!kept.empty()) return Rewrite(block, kept);
+  const uint64_t at = block == blocks_.end() ? size_ : block->offset;
+  blocks_.erase(block, blocks_.end());
+  return CutAt(at);
+}
+
+Status File::Rewrite(std::vector<Block>::iterator block, const std::vector<LogEntry>& kept) {
+  const std::string beside = path_ + ".new";
+  std::error_code error;
+  std::filesystem::copy_file(path_, beside, std::filesystem::copy_options::overwrite_existing,
+                             error);
+  int fd = error ? -1 : open(beside.c_str(), O_RDWR | O_CLOEXEC);
+  if (fd < 0)
+    return Error{Code::kInternal, "cannot copy " + path_ + " to " + beside + ": " +
+                                      (error ? error.message() : std::strerror(errno))};
+  std::swap(fd, fd_);
+  close(fd);
+  const uint64_t at = block->offset;
+  blocks_.erase(block, blocks_.end());
+  if (Status s = CutAt(at); !s.ok()) return s;
+  batch_ = kept;
+  if (Status s = Sync(); !s.ok()) return s;
+  if (rename(beside.c_str(), path_.c_str()) != 0) return Failed("rename of the new form");
+  return SyncFolderOf(path_);
 }
 
 Status File::Write(std::string_view bytes) {
@@ -205,7 +270,15 @@ Status File::ForEach(uint64_t from, uint64_t to, const std::function<Status(LogE
 
 }  // namespace
 
-Result<std::unique_ptr<LogFile>> LogFile::Open(const std::string& path, const Value& header) {
+Result<std::unique_ptr<LogFile>> LogFile::Open(const std::string& path, const Value& header,
+                                               std::optional<uint64_t> keep_to) {
+  std::error_code none;
+  if (keep_to.value_or(0) > 0 && !std::filesystem::exists(path, none)) {
+    return Error{Code::kCorrupt, "log file " + path + " is missing, and events up to " +
+                                     std::to_string(*keep_to) +
+                                     " have left the store for it: nothing was changed; give the "
+                                     "folder its file back"};
+  }
   const int fd = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
   if (fd < 0) {
     const Code code = errno == EACCES || errno == EROFS ? Code::kPermission
@@ -217,18 +290,22 @@ Result<std::unique_ptr<LogFile>> LogFile::Open(const std::string& path, const Va
   struct stat st{};
   fstat(fd, &st);
   // A file shorter than its first lines was being made when the machine went down.
-  if (static_cast<size_t>(st.st_size) < kPrefixBytes + kRecordHeaderBytes) {
+  if (static_cast<size_t>(st.st_size) < kPrefixBytes + kRecordHeaderBytes &&
+      keep_to.value_or(0) == 0) {
     if (ftruncate(fd, 0) != 0)
       return Error{Code::kInternal,
                    "cannot truncate log file " + path + ": " + std::strerror(errno)};
     if (Status s = file->Begin(header); !s.ok()) return s.error();
-  } else if (Status s = file->Scan(); !s.ok()) {
-    return s.error();
+    if (Status s = SyncFolderOf(path); !s.ok()) return s.error();
+    return std::unique_ptr<LogFile>(std::move(file));
   }
+  if (Status s = file->Scan(); !s.ok()) return s.error();
+  if (!keep_to && file->damage()) return *file->damage();
+  if (Status s = keep_to ? file->KeepTo(*keep_to) : file->CutTail(); !s.ok()) return s.error();
   return std::unique_ptr<LogFile>(std::move(file));
 }
 
-Result<std::unique_ptr<LogFile>> LogFile::Read(const std::string& path) {
+Result<std::unique_ptr<LogFile>> LogFile::Read(const std::string& path, uint64_t need_to) {
   const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) {
     return Error{errno == ENOENT ? Code::kNotFound : Code::kPermission,
@@ -236,6 +313,7 @@ Result<std::unique_ptr<LogFile>> LogFile::Read(const std::string& path) {
   }
   auto file = std::make_unique<File>(path, fd, false);
   if (Status s = file->Scan(); !s.ok()) return s.error();
+  if (file->damage() && file->last_seq() < need_to) return *file->damage();
   return std::unique_ptr<LogFile>(std::move(file));
 }
 

@@ -31,11 +31,14 @@ redis.call('XADD', KEYS[2], ARGV[3] .. '-0', 'body', ARGV[4], 'digest', ARGV[5],
 local a = 8
 for k = 3, #KEYS do
   local n = tonumber(ARGV[a])
-  if n < 0 then
+  if string.sub(ARGV[a], 1, 1) == '-' then
     redis.call('DEL', KEYS[k])
     n = -n
   end
-  if n > 0 then redis.call('HSET', KEYS[k], unpack(ARGV, a + 1, a + n)) end
+  -- unpack has a limit
+  for i = a + 1, a + n, 2000 do
+    redis.call('HSET', KEYS[k], unpack(ARGV, i, math.min(i + 1999, a + n)))
+  end
   a = a + 1 + n
 end
 return 'OK'
@@ -195,17 +198,11 @@ void Pipelined::IssueCommit(Operation& op) {
     connection_.Append({"SET", key, bytes});
     expected_.push_back({Role::kPutBlob, op.completion.ticket, ref.sha256});
   }
-  if (!c.forget.empty()) {
-    std::vector<std::string> gone{"UNLINK"};
-    for (const std::string& key : c.forget) gone.push_back(RunKey(c.run, key));
-    const std::vector<std::string_view> command(gone.begin(), gone.end());
-    connection_.Append(command);
-    expected_.push_back({Role::kForget, op.completion.ticket, {}});
-  }
   std::vector<std::string> keys{RunKey(c.run, "epoch"), RunKey(c.run, "log")};
   std::deque<std::string> numbers{std::to_string(c.epoch), std::to_string(c.expected_seq),
                                   std::to_string(c.last_seq)};
   for (const Projection& p : c.projections) keys.push_back(RunKey(c.run, p.key));
+  for (const std::string& key : c.forget) keys.push_back(RunKey(c.run, key));
   if (!c.snapshot.empty()) keys.push_back(RunKey(c.run, "snap"));
   const std::string count = std::to_string(keys.size());
   std::vector<std::string_view> words{"EVALSHA", script_, count};
@@ -220,6 +217,7 @@ void Pipelined::IssueCommit(Operation& op) {
       words.push_back(value);
     }
   }
+  for (size_t i = 0; i < c.forget.size(); ++i) words.push_back("-0");  // anew, and nothing
   if (!c.snapshot.empty()) {
     words.push_back(numbers.emplace_back("4"));
     words.insert(words.end(), {"seq", numbers[2], "state", c.snapshot});

@@ -52,6 +52,10 @@ class Host {
 
   bool Settled() const;  // all that was posted is committed
   const std::optional<Error>& store_lost() const { return store_lost_; }
+  // The caller knows of it before any answer failed.
+  void LoseStore(Error why) {
+    if (!store_lost_) store_lost_ = std::move(why);
+  }
   // The store is back (the same one or another object): every run finds out where its log ends,
   // writes again what is missing, and goes on.
   void Reconcile(Store* store);

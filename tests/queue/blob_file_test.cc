@@ -97,6 +97,55 @@ TEST_CASE("what was not synced when its engine died is dropped, and the rest is 
   CHECK(Whole(*Opened(path), 300) == 300);
 }
 
+TEST_CASE("a damaged index costs the blobs whose entries are hit, and nothing else") {
+  ScratchFolder folder;
+  const std::string path = folder / "blobs";
+  auto file = Opened(path);
+  Fill(*file, 0, 100);
+  REQUIRE(file->Sync().ok());
+  file.reset();
+  const auto data = fs::file_size(path);
+  {
+    std::fstream index(path + ".index", std::ios::in | std::ios::out | std::ios::binary);
+    index.seekp(5 * 52 + 10);
+    index.put('X');
+    index.seekp(50 * 52 + 40);
+    index.put('X');
+  }
+  CHECK(Whole(**BlobFile::Read(path), 100) == 98);
+  file = Opened(path);
+  CHECK(file->damaged() == 2);
+  CHECK(Whole(*file, 100) == 98);
+  CHECK(fs::file_size(path) == data);
+  Fill(*file, 0, 200);
+  REQUIRE(file->Sync().ok());
+  CHECK(Whole(*Opened(path), 200) == 200);
+}
+
+TEST_CASE("a blob file without its index, or an index without its file, is refused unchanged") {
+  ScratchFolder folder;
+  const std::string path = folder / "blobs", index = path + ".index";
+  Fill(*Opened(path), 0, 1);
+  {
+    auto file = Opened(path);
+    Fill(*file, 0, 10);
+    REQUIRE(file->Sync().ok());
+  }
+  std::string missing = index, other = path;
+  SUBCASE("the index") {}
+  SUBCASE("the file") { std::swap(missing, other); }
+  fs::rename(missing, missing + ".away");
+  const auto size = fs::file_size(other);
+  const auto refused = BlobFile::Open(path);
+  REQUIRE_FALSE(refused.ok());
+  CHECK(refused.error().code == Code::kCorrupt);
+  CHECK(refused.error().message.find(missing + " is missing") != std::string::npos);
+  CHECK(fs::file_size(other) == size);
+  CHECK_FALSE(fs::exists(missing));
+  fs::rename(missing + ".away", missing);
+  CHECK(Whole(*Opened(path), 10) == 10);
+}
+
 TEST_CASE("a blob whose bytes have changed is damage, with its name and the file") {
   ScratchFolder folder;
   const std::string path = folder / "blobs";

@@ -185,6 +185,39 @@ TEST_CASE_TEMPLATE("projections: fields are added, written anew, and taken away"
   CHECK(rig.projection("run") == Fields{{"record", "1"}});
 }
 
+TEST_CASE_TEMPLATE("a record may have thousands of fields, or none", Rig, Fake, Redis) {
+  Rig rig;
+  Store& store = rig.store();
+  const uint64_t epoch = rig.TakeEpoch();
+  Commit commit = Group(epoch, 0, 1, "one");
+  Fields expected;
+  for (int i = 0; i < 10001; ++i)
+    expected["step:" + std::to_string(i)] = std::string("x").append(std::to_string(i));
+  commit.projections = {{"cand:1", {expected.begin(), expected.end()}, true},
+                        {"cand:2", {{"state", "active"}}}};
+  REQUIRE(Put(store, commit).ok());
+  CHECK(rig.projection("cand:1") == expected);
+  CHECK(rig.projection("cand:2") == Fields{{"state", "active"}});
+  commit = Group(epoch, 1, 2, "two");
+  commit.projections = {{"cand:2", {}, true}};
+  REQUIRE(Put(store, commit).ok());
+  CHECK(rig.projection("cand:2").empty());
+}
+
+TEST_CASE_TEMPLATE("what a refused commit would take away stays", Rig, Fake, Redis) {
+  Rig rig;
+  Store& store = rig.store();
+  const uint64_t old = rig.TakeEpoch();
+  Commit commit = Group(old, 0, 1, "one");
+  commit.projections = {{"cand:1", {{"state", "active"}}}};
+  REQUIRE(Put(store, commit).ok());
+  rig.TakeEpoch();
+  commit = Group(old, 1, 2, "of the old engine");
+  commit.forget = {"cand:1"};
+  CHECK_FALSE(Put(store, commit).ok());
+  CHECK(rig.projection("cand:1") == Fields{{"state", "active"}});
+}
+
 TEST_CASE_TEMPLATE("reading gives the groups that hold events of the range", Rig, Fake, Redis) {
   Rig rig;
   Store& store = rig.store();

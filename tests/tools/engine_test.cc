@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <fstream>
 #include <functional>
 #include <memory>
 
@@ -126,6 +127,57 @@ TEST_CASE("the death of a service's store is mended, and attach hears nothing of
   CHECK(DoneLine(result)["candidates"] == 3);
   CheckEndedWhole(sandbox, run, 3);
   Contains(engine->OutSoFar(), {"the store was lost", "the store is back"});
+}
+
+TEST_CASE("a store that dies while a service has no run is mended, too") {
+  Sandbox sandbox;
+  RunningCommand* engine = StartService(&sandbox);
+  const std::vector<pid_t> servers = ProcessesNamed(sandbox, "redis-server");
+  REQUIRE(servers.size() == 1);
+  kill(servers[0], SIGKILL);
+  std::string run;
+  REQUIRE(WaitUntil([&] { return !(run = Submit(sandbox, "1")).empty(); }, kServiceLimit));
+  CheckEndedWhole(sandbox, run, 1);
+  Contains(engine->OutSoFar(), {"the store was lost", "the store is back"});
+}
+
+TEST_CASE("what a service could not take up stays whole, and is taken up when it can be") {
+  Sandbox sandbox;
+  const std::vector<std::string> options{"--snapshot-every", "20"};
+  RunningCommand* engine = StartService(&sandbox, options);
+  const std::string run = Submit(sandbox, "12");
+  REQUIRE(WaitUntil(
+      [&] {
+        return fs::exists(sandbox.Path("runs/" + run + "/log.kevrun")) &&
+               fs::file_size(sandbox.Path("engine/default/blobs.index")) > 0;
+      },
+      kServiceLimit));
+  engine->Signal(SIGKILL);
+  engine->Wait(kServiceLimit);
+  // It seems that the store has lost what it had confirmed.
+  const std::string mark = sandbox.Path("runs/" + run + "/confirmed"), before = ReadFile(mark);
+  std::ofstream(mark) << "999999 strict\n";
+  engine = StartService(&sandbox, options);
+  Contains(engine->OutSoFar(), {run.c_str(), "is not taken up", "had been confirmed"});
+  // When another one has ended, the service looks whether any run is left.
+  CheckEndedWhole(sandbox, Submit(sandbox, "1"), 1);
+  engine->Signal(SIGTERM);
+  const CommandResult stopped = engine->Wait(kServiceLimit);
+  CHECK(stopped.out.find("stopped; 0 unfinished") == std::string::npos);
+  std::ofstream(mark) << before;
+  const Json fsck = DoneLine(sandbox.Run({"kevolve", "fsck", run, "--json"}));
+  CHECK(fsck["missing_blobs"] == 0);
+  CHECK(fsck["good"] == true);
+  // Somebody who reads it has its lock for a moment.
+  const std::string held = sandbox.Path("held");
+  RunningCommand reader(
+      {"flock", sandbox.Path("runs/" + run + "/lock"), "sh", "-c", "touch '" + held + "'; sleep 3"},
+      {}, sandbox.home());
+  REQUIRE(WaitUntil([&] { return fs::exists(held); }));
+  engine = StartService(&sandbox, options);
+  Contains(engine->OutSoFar(), {run.c_str(), "is not taken up"});
+  CheckEndedWhole(sandbox, run, 12);
+  Contains(engine->OutSoFar(), {run.c_str(), "is taken up"});
 }
 
 TEST_CASE("a second engine on the same folder is refused and told who has it") {

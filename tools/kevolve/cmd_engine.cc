@@ -98,7 +98,7 @@ int Serve(EngineService& service, RunService& runs, EngineCalls& calls,
     if (quiet || interrupts.count() > 1 || now - interrupted_at > kOrderlyStopMs) {
       service.StopWorkers(std::chrono::milliseconds(interrupts.count() > 1 ? 0 : 2000));
       for (int i = 0; i < 100 && !host.Settled() && !host.store_lost(); ++i) service.Pump(10);
-      lines.Note("stopped; " + std::to_string(service.runs().size()) +
+      lines.Note("stopped; " + std::to_string(service.runs().size() + runs.Untaken()) +
                  " unfinished run(s) are kept and go on with the next engine");
       return kExitDone;
     }

@@ -28,7 +28,15 @@ int ExportCommand(const KeepOptions& options) {
     return Complain(
         {Code::kNotFound, "run " + id + " has nothing committed yet; nothing to export"});
   const Status written = WriteArchive(options.output, run.id, run.core->about(), EntriesOf(run.log),
-                                      [&](const std::string& sha256) { return run.Blob(sha256); });
+                                      [&](const std::string& sha256) {
+                                        auto bytes = run.Blob(sha256);
+                                        if (bytes || bytes.error().code != Code::kCorrupt)
+                                          return bytes;
+                                        std::cerr << "kevolve: warning: " << bytes.error().message
+                                                  << "; the file is without it" << std::endl;
+                                        bytes = Error{Code::kNotFound, bytes.error().message};
+                                        return bytes;
+                                      });
   if (!written.ok()) return Complain(written.error());
   const bool ended = run.core->phase() == Phase::kEnded;
   if (options.json) {

@@ -72,15 +72,12 @@ Result<Check> CheckStored(const KeepOptions& options) {
     }
   }
   const auto missing = MissingBlobs(run);
-  if (!missing) {
-    check.findings.push_back({"blob", missing.error().message});
-  } else {
-    check.missing_blobs = missing->size();
-    if (!missing->empty()) {
-      check.findings.push_back({"blobs", std::to_string(missing->size()) +
-                                             " that the log names are not there, first " +
-                                             missing->front()});
-    }
+  if (!missing) return missing.error();
+  check.missing_blobs = missing->size();
+  if (!missing->empty()) {
+    check.findings.push_back(
+        {"blobs", std::to_string(missing->size()) +
+                      " that the log names are not there or damaged, first: " + missing->front()});
   }
   if (run.store_address.empty()) {
     if (options.repair) check.skipped = "repair (an archive has no projections)";
@@ -135,7 +132,7 @@ int FsckCommand(const KeepOptions& options) {
     std::cout << ToJson(v) << std::endl;
   } else {
     std::cout << "run " << name << ": " << check->events << " events, " << check->missing_blobs
-              << " blob(s) named and not there\n";
+              << " blob(s) named and not there, or damaged\n";
     if (!check->skipped.empty()) std::cout << "  not checked: " << check->skipped << "\n";
     if (check->repaired > 0)
       std::cout << "  repaired " << check->repaired << " difference(s) in the projections\n";

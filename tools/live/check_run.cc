@@ -54,8 +54,11 @@ std::optional<Finding> CheckLog(const StoredRun& run, RunCore* core,
                                    " (`kevolve replay` says more)"};
     }
     for (const RecordPart& part : core->TakeChanged()) {
-      if (over != nullptr && IsOver(*core, part.subject))
+      if (over == nullptr) continue;
+      if (IsOver(*core, part.subject))
         (*over)[ProjectionKey(part.subject)] = entry.last_seq;
+      else
+        over->erase(ProjectionKey(part.subject));  // it lives again
     }
   }
   return std::nullopt;
@@ -120,8 +123,9 @@ Result<std::vector<std::string>> MissingBlobs(StoredRun& run) {
   for (const auto& [sha256, ref] : *named) {
     const auto bytes = run.Blob(sha256);
     if (bytes) continue;
-    if (bytes.error().code != Code::kNotFound) return bytes.error();
-    missing.push_back(sha256);
+    if (bytes.error().code != Code::kNotFound && bytes.error().code != Code::kCorrupt)
+      return bytes.error();
+    missing.push_back(bytes.error().code == Code::kCorrupt ? bytes.error().message : sha256);
   }
   return missing;
 }

@@ -32,8 +32,7 @@ std::optional<Finding> CheckLog(const StoredRun& run, RunCore* core,
 Result<std::vector<Finding>> CheckProjections(RedisAdmin& admin, const RunCore& core,
                                               const std::set<std::string>& gone);
 Status RepairProjections(RedisAdmin& admin, const RunCore& core, const std::set<std::string>& gone);
-// Blobs that the log names and that are not there. Those that were never sent count as well (null
-// stages send none).
+// Blobs that the log names and that are not there, or damaged (then with the place).
 Result<std::vector<std::string>> MissingBlobs(StoredRun& run);
 
 }  // namespace kev

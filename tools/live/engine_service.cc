@@ -73,6 +73,10 @@ Status EngineService::Open() {
   auto blobs = BlobFile::Open(options_.folder.Blobs());
   if (!blobs) return blobs.error();
   blobs_ = std::move(*blobs);
+  if (blobs_->damaged() > 0) {
+    Say("damaged entries in " + options_.folder.Blobs() + ".index: " +
+        std::to_string(blobs_->damaged()) + "; the blobs that they named cannot be read");
+  }
   return {};
 }
 
@@ -145,6 +149,12 @@ Result<ServedRun*> EngineService::Load(const RunFolder& folder) {
 }
 
 Status EngineService::Drive(ServedRun& run, const Beginning& beginning) {
+  const Status s = TakeIn(run, beginning);
+  if (!s.ok()) Stop(run);
+  return s.ok() && options_.start_workers ? fleet_->Want(run.processes) : s;
+}
+
+Status EngineService::TakeIn(ServedRun& run, const Beginning& beginning) {
   HostedRunOptions hosted;
   hosted.run = run.folder.id;
   hosted.epoch = run.epoch;
@@ -186,7 +196,7 @@ Status EngineService::Drive(ServedRun& run, const Beginning& beginning) {
     host_->PostRestart(*run.hosted, kDecisionVersion);
     for (const Event& event : beginning.events) run.hosted->Post(event);
   }
-  return options_.start_workers ? fleet_->Want(run.processes) : Status();
+  return {};
 }
 
 void EngineService::Stop(ServedRun& run) {
@@ -260,6 +270,12 @@ void EngineService::Tick(int64_t now_ms) {
       run->marked_seq = run->hosted->confirmed_seq();
       WriteConfirmedMark(run->folder, run->marked_seq, options_.durability);
     }
+  }
+  for (const auto& [id, run] : runs_) {
+    if (run->hosted == nullptr || !run->log->failed() || run->log_failure_said) continue;
+    run->log_failure_said = true;
+    Say("run " + id + " keeps its whole log and its blobs in the store from now on: " +
+        run->log->failed()->message);
   }
   if (on_tick) on_tick(now_ms);
 }

@@ -65,6 +65,7 @@ struct ServedRun {
   HostedRun* hosted = nullptr;  // while it is driven
   std::vector<StageProcess> processes;
   std::optional<Error> failure;  // nothing of it can be committed any more
+  bool log_failure_said = false;
 };
 
 class EngineService {
@@ -79,7 +80,8 @@ class EngineService {
 
   // Takes a run: its lock and next epoch, and what its log says. Waits for the store.
   Result<ServedRun*> Load(const RunFolder& folder);
-  // From here on it goes on by itself.
+  // From here on it goes on by itself. When it cannot, hosted stays null; else an error is of the
+  // stage processes, and workers may still join.
   Status Drive(ServedRun& run, const Beginning& beginning);
   // Takes it out of the host; it stays in runs().
   void Stop(ServedRun& run);
@@ -110,6 +112,7 @@ class EngineService {
   std::function<void(int64_t now_ms)> on_tick;  // four times a second
 
  private:
+  Status TakeIn(ServedRun& run, const Beginning& beginning);
   void Joined(const Hello& hello);
   void Left(const Hello& hello, uint64_t finished, const SessionLost& lost);
   void NoteOutsideWorker(ServedRun& run);

@@ -15,6 +15,8 @@
 #include <fstream>
 #include <utility>
 
+#include "queue/sync_folder.h"
+
 namespace kev {
 namespace {
 
@@ -116,12 +118,7 @@ Status WriteDurably(const std::string& path, const std::string& text) {
     unlink(temporary.c_str());
     return FromErrno(error, "cannot write " + path);
   }
-  const int folder = open(fs::path(path).parent_path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (folder >= 0) {
-    fsync(folder);
-    close(folder);
-  }
-  return {};
+  return SyncFolderOf(path);
 }
 
 std::string FirstWordOf(const std::string& path) {

@@ -15,12 +15,20 @@ namespace fs = std::filesystem;
 
 namespace {
 
-Status NameBlobs(const LogEntry& entry, std::map<std::string, BlobRef>* blobs) {
+// `last`: of the entry before.
+Status NameBlobs(const LogEntry& entry, uint64_t* last, std::map<std::string, BlobRef>* blobs) {
   const auto want = [&](const BlobRef& ref) {
     if (!ref.empty()) (*blobs)[ref.sha256] = ref;
   };
   auto group = DecodeGroup(entry.body, entry.digest);
   if (!group) return group.error();
+  if (group->first_seq != *last + 1 || group->last_seq() != entry.last_seq) {
+    return Error{Code::kCorrupt, "event " + std::to_string(*last + 1) +
+                                     " must follow in the log, and an entry has events " +
+                                     std::to_string(group->first_seq) + " to " +
+                                     std::to_string(group->last_seq())};
+  }
+  *last = entry.last_seq;
   for (const Event& event : group->events) {
     if (const auto* submitted = std::get_if<RunSubmitted>(&event)) {
       want(submitted->plan.context);
@@ -41,8 +49,9 @@ Status NameBlobs(const LogEntry& entry, std::map<std::string, BlobRef>* blobs) {
 
 Result<std::map<std::string, BlobRef>> BlobsNamedBy(const std::vector<LogEntry>& log) {
   std::map<std::string, BlobRef> blobs;
+  uint64_t last = 0;
   for (const LogEntry& entry : log) {
-    if (Status s = NameBlobs(entry, &blobs); !s.ok()) return s.error();
+    if (Status s = NameBlobs(entry, &last, &blobs); !s.ok()) return s.error();
   }
   return blobs;
 }
@@ -68,8 +77,9 @@ Status WriteArchive(const std::string& path, const std::string& run, const Value
   if (Status s = (*writer)->AddHeader(header); !s.ok()) return s;
   // One pass over a log that may be long: entries are written as they come.
   std::map<std::string, BlobRef> blobs;
+  uint64_t last = 0;
   const Status added = each_entry([&](LogEntry entry) {
-    if (Status s = NameBlobs(entry, &blobs); !s.ok()) return s;
+    if (Status s = NameBlobs(entry, &last, &blobs); !s.ok()) return s;
     return (*writer)->AddLog(entry);
   });
   if (!added.ok()) return added;
@@ -86,7 +96,7 @@ Status WriteArchive(const std::string& path, const std::string& run, const Value
 }
 
 Closing ClosingOf(const RunCore& core, const RunFolder& folder) {
-  Closing closing{folder, core.about(), {}, ""};
+  Closing closing{folder, core.about(), {}, "", core.last_seq()};
   if (!core.best()) return closing;
   const Candidate& c = core.candidates()[core.best()->candidate.number - 1];
   closing.best = c.view.source;
@@ -120,6 +130,7 @@ Status PutStoreAway(StoreKeeper& store, const RunFolder& folder) {
   fs::remove(engine.Blobs(), ignored);
   fs::remove(engine.Blobs() + ".index", ignored);
   fs::remove(engine.Socket(), ignored);
+  fs::remove(folder.Log(), ignored);  // the archive has it
   // There is no store any more that could be the wrong one.
   fs::remove(engine.StoreName(), ignored);
   fs::remove(folder.Epoch(), ignored);
@@ -133,23 +144,34 @@ Status ArchiveFrom(RedisStore& store, const Closing& closing) {
   const auto engine = EngineOf(folder);
   if (!engine) return engine.error();
   StoredBlobs blobs(&store, *engine);
+  size_t without = 0;
+  std::string first;
   const Status s = WriteArchive(
       folder.Archive(), folder.id, closing.about,
       [&](const std::function<Status(LogEntry)>& each) {
-        return ForEachEntry(folder.id, folder.Log(), store, each);
+        uint64_t last = 0;
+        const Status all = ForEachEntry(folder.id, folder.Log(), store, [&](LogEntry entry) {
+          last = entry.last_seq;
+          return each(std::move(entry));
+        });
+        if (!all.ok() || last == closing.last_seq) return all;
+        return Status(Error{Code::kCorrupt, "the log in the store ends at event " +
+                                                std::to_string(last) + ", not at event " +
+                                                std::to_string(closing.last_seq)});
       },
       [&](const std::string& sha256) {
         auto bytes = blobs.Read(sha256);
-        if (!bytes && bytes.error().code == Code::kCorrupt) {
-          std::cerr << "kevolve: warning: " << bytes.error().message << "; the archive of run "
-                    << folder.id << " is without it" << std::endl;
+        if (!bytes &&
+            (bytes.error().code == Code::kCorrupt || bytes.error().code == Code::kNotFound)) {
+          if (without++ == 0) first = bytes.error().message;
           bytes = Error{Code::kNotFound, bytes.error().message};
         }
         return bytes;
       });
-  if (!s.ok()) return s;
-  std::error_code ignored;
-  fs::remove(folder.Log(), ignored);  // the archive has it
+  if (s.ok() && without > 0) {
+    std::cerr << "kevolve: warning: the archive of run " << folder.id << " is without " << without
+              << " blob(s) that its log names: " << first << std::endl;
+  }
   return s;
 }
 

@@ -27,6 +27,7 @@ Result<std::map<std::string, BlobRef>> BlobsNamedBy(const std::vector<LogEntry>&
 // Calls its argument with every entry of a log, in order, until it fails.
 using EachEntry = std::function<Status(const std::function<Status(LogEntry)>&)>;
 EachEntry EntriesOf(const std::vector<LogEntry>& log);  // which must outlive it
+// kCorrupt when the log has a gap. Blobs that `read_blob` does not find are left out.
 Status WriteArchive(const std::string& path, const std::string& run, const Value& about,
                     const EachEntry& each_entry, const ReadBlob& read_blob);
 
@@ -36,9 +37,12 @@ struct Closing {
   Value about;
   BlobRef best;           // source; empty: there is none
   std::string best_file;  // where it goes
+  uint64_t last_seq = 0;  // of its log
 };
 Closing ClosingOf(const RunCore& core, const RunFolder& folder);
 Status SaveBest(RedisStore& store, const Closing& closing);
+// The part of the log that has left the store stays where it is until the store has put the run
+// away.
 Status ArchiveFrom(RedisStore& store, const Closing& closing);
 // The store of an engine that had this one run: its own server ends and its files go; in an
 // external one the run's keys go, blobs stay (others may name them).

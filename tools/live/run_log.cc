@@ -30,24 +30,41 @@ Status FoldEntry(const LogEntry& entry, RunCore* core) {
 Status ForEachEntry(const std::string& run, const std::string& path, RedisStore& store,
                     const std::function<Status(LogEntry)>& each) {
   uint64_t last = 0;
+  const Error gap{Code::kExists, "a gap"};
+  const auto is_gap = [&](const Status& s) {
+    return !s.ok() && s.error().code == gap.code && s.error().message == gap.message;
+  };
   const auto once = [&](LogEntry entry) {
     if (entry.last_seq <= last) return Status();
+    const auto group = CheckPacked(entry.body, kLogLimits);
+    // What cannot be read is for `each` to say.
+    if (group && (*group)["seq"].AsInt() > static_cast<int64_t>(last) + 1) return Status(gap);
     last = entry.last_seq;
     return each(std::move(entry));
   };
-  std::error_code ignored;
-  // A live engine may move entries from the store to the file between the two looks.
-  for (int look = 0; look < 3; ++look) {
-    if (std::filesystem::exists(path, ignored)) {
-      auto file = LogFile::Read(path);
-      if (!file) return file.error();
-      if (Status s = (*file)->ForEach(last + 1, UINT64_MAX, once); !s.ok()) return s;
-    }
+  // A live engine may move entries from the store to the file between two looks.
+  constexpr int kLooks = 5;
+  for (int look = 1;; ++look) {
     const auto first = store.FirstSeq(run);
     if (!first) return first.error();
-    if (*first <= last + 1) break;
+    // What the store has is the store's to say: the file may be ahead of one that lost its tail.
+    const uint64_t to = *first == 0 ? UINT64_MAX : *first - 1;
+    std::error_code ignored;
+    if (to > last && std::filesystem::exists(path, ignored)) {
+      auto file = LogFile::Read(path, *first == 0 ? UINT64_MAX : to);
+      if (!file) return file.error();
+      const Status s = (*file)->ForEach(last + 1, to, once);
+      if (!s.ok() && !is_gap(s)) return s;
+    }
+    Status s = *first > last + 1 ? Status(gap) : store.ForEachEntry(run, last + 1, once);
+    if (!is_gap(s)) return s;
+    if (look == kLooks) {
+      return Error{Code::kCorrupt,
+                   "events from " + std::to_string(last + 1) + " of run " + run +
+                       " are neither in its store nor in " + path +
+                       ", for which they have left it: give the folder that file back, whole"};
+    }
   }
-  return store.ForEachEntry(run, last + 1, once);
 }
 
 RunLog::RunLog(std::string run, std::string path) : run_(std::move(run)), path_(std::move(path)) {}
@@ -84,17 +101,17 @@ Status RunLog::Follow(RedisStore& store, HostedRun* run, BlobFile* blobs, Trim t
   header.Set("run", run_);
   header.Set("format", "kevrun");
   header.Set("decision_version", kDecisionVersion);
-  auto file = LogFile::Open(path_, header);
-  if (!file) return file.error();
-  file_ = std::move(*file);
-  // What was confirmed and had not reached the file when the last engine ended.
-  const Status s = store.ForEachEntry(run_, 1, [&](LogEntry entry) {
-    return entry.last_seq > file_->last_seq() ? file_->Append(entry) : Status();
-  });
-  if (!s.ok()) return s;
   auto first = store.FirstSeq(run_);
   if (!first) return first.error();
   trimmed_to_ = *first == 0 ? 0 : *first - 1;
+  // The store says what comes from there on, whatever the file had of it: it may be behind the file
+  // (a power failure took its newest part), and what the file had then has never been.
+  auto file = LogFile::Open(path_, header, trimmed_to_);
+  if (!file) return file.error();
+  file_ = std::move(*file);
+  const Status s = store.ForEachEntry(run_, trimmed_to_ + 1,
+                                      [&](LogEntry entry) { return file_->Append(entry); });
+  if (!s.ok()) return s;
   auto before = std::move(run->on_committed);
   run->on_committed = [this, before](const EventGroup& events, const Commit& commit) {
     Committed(commit);
@@ -105,7 +122,9 @@ Status RunLog::Follow(RedisStore& store, HostedRun* run, BlobFile* blobs, Trim t
 
 void RunLog::Committed(const Commit& commit) {
   if (failed_ || commit.last_seq <= file_->last_seq()) return;
-  Status s = file_->Append({commit.last_seq, commit.body, commit.digest, commit.what});
+  // A snapshot's own entry stays in the store: it is cut off the file when the file is taken up.
+  Status s = commit.snapshot.empty() ? Status() : file_->EndRecord();
+  if (s.ok()) s = file_->Append({commit.last_seq, commit.body, commit.digest, commit.what});
   if (blobs_ != nullptr) {
     for (const auto& [ref, bytes] : commit.blobs) {
       if (s.ok()) s = blobs_->Append(ref.sha256, bytes);

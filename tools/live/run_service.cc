@@ -16,6 +16,8 @@ using std::chrono::milliseconds;
 
 constexpr int64_t kRetryCloseMs = 5000;
 constexpr int64_t kRetryFleetMs = 30000;
+constexpr int64_t kRetryTakeUpMs = 2000;
+constexpr int64_t kLookForRunsMs = 5000;
 constexpr int64_t kIdleMs = 30000;  // after that the stage processes are let go
 constexpr size_t kMostKey = 200;
 
@@ -90,29 +92,73 @@ void RunService::TakeUpUnfinished() {
     if (!folder) continue;
     const SubmissionFile file = ReadSubmission(*folder);
     if (!file.key.empty()) submissions_[file.key] = {id, file.digest};
-    if (!fs::exists(folder->Archive(), error)) TakeUp(*folder);
+    if (fs::exists(folder->Archive(), error)) {
+      PutAway(*folder);
+    } else if (const Status s = TakeUp(*folder); !s.ok()) {
+      Say("run " + id + " is not taken up: " + s.error().message);
+      untaken_.emplace(id, std::pair(*folder, s.error()));
+    }
   }
 }
 
-void RunService::TakeUp(const RunFolder& folder) {
-  auto run = engine_->Load(folder);
-  if (!run) {
-    Say("run " + folder.id + " is not taken up: " + run.error().message);
-    return;
+void RunService::PutAway(const RunFolder& folder) {
+  std::error_code ignored;
+  if (!fs::exists(folder.Epoch(), ignored)) return;
+  auto admin = engine_->store().Admin();
+  const Status dropped = admin ? (*admin)->DropRun(folder.id) : Status(admin.error());
+  if (!dropped.ok()) return Say("run " + folder.id + ": " + dropped.error().message);
+  fs::remove(folder.Log(), ignored);
+  fs::remove(folder.Confirmed(), ignored);
+  fs::remove(folder.Epoch(), ignored);
+}
+
+// Somebody who reads a run has its lock for a moment.
+void RunService::RetryUntaken(int64_t now_ms) {
+  if (untaken_.empty() || now_ms < next_retry_ms_) return;
+  next_retry_ms_ = now_ms + kRetryTakeUpMs;
+  for (auto it = untaken_.begin(); it != untaken_.end();) {
+    auto& [folder, why] = it->second;
+    std::error_code ignored;
+    const bool gone = !fs::exists(folder.path, ignored);
+    if (!gone && why.code != Code::kExists) {
+      ++it;
+      continue;
+    }
+    const Status s = gone ? Status() : TakeUp(folder);
+    if (s.ok()) {
+      it = untaken_.erase(it);
+      continue;
+    }
+    if (s.error().message != why.message)
+      Say("run " + folder.id + " is not taken up: " + s.error().message);
+    why = s.error();
+    ++it;
   }
+}
+
+Status RunService::TakeUp(const RunFolder& folder) {
+  auto run = engine_->Load(folder);
+  if (!run) return run.error();
   const SubmissionFile file = ReadSubmission(folder);
   if ((*run)->core->phase() == Phase::kNew) {  // nothing was committed, and nobody was answered
     submissions_.erase(file.key);
     engine_->Forget(**run);
     std::error_code ignored;
     fs::remove_all(folder.path, ignored);
-    return;
+    return {};
   }
   (*run)->submission = file.key;
   (*run)->weight = file.weight;
   (*run)->processes = ProcessesFor((*run)->core->plan(), engine_->options().cores.others.size());
-  Say("run " + folder.id + " is taken up after event " + std::to_string((*run)->core->last_seq()));
-  if (const Status s = engine_->Drive(**run, {}); !s.ok()) Say(s.error().message);
+  const uint64_t last_seq = (*run)->core->last_seq();
+  const Status s = engine_->Drive(**run, {});
+  if ((*run)->hosted == nullptr) {
+    engine_->Forget(**run);
+    return s;
+  }
+  Say("run " + folder.id + " is taken up after event " + std::to_string(last_seq));
+  if (!s.ok()) Say(s.error().message);
+  return {};
 }
 
 void RunService::Submit(SessionId session, ClientCall& call) {
@@ -191,8 +237,14 @@ Result<ServedRun*> RunService::Begin(const std::string& key, const std::string& 
   const bool automatic = plan.in_flight == 0;
   beginning.events.push_back(RunSubmitted{std::move(plan), std::move(about)});
   if (automatic) beginning.events.push_back(InFlightSet{AutoInFlight(served.processes)});
+  const Status driven = engine_->Drive(served, beginning);
+  if (served.hosted == nullptr) {
+    submissions_.erase(key);
+    engine_->Forget(served);
+    return undo(driven.error());
+  }
   // Stage processes that cannot be started are told and tried again; others may join.
-  if (const Status s = engine_->Drive(served, beginning); !s.ok()) Say(s.error().message);
+  if (!driven.ok()) Say(driven.error().message);
   swept_ = false;
   Say("run " + folder->id + " was submitted");
   return &served;
@@ -213,7 +265,8 @@ void RunService::Committed(const ServedRun& run) {
 void RunService::Turn(int64_t now_ms) {
   CloseEnded();
   ReapClosers(now_ms);
-  SweepStore();
+  RetryUntaken(now_ms);
+  SweepStore(now_ms);
   LookAfterFleet(now_ms);
 }
 
@@ -243,19 +296,23 @@ void RunService::ReapClosers(int64_t now_ms) {
       continue;
     }
     Status status = closer.status();
-    if (status.ok()) {
+    const bool archived = status.ok();
+    if (archived) {
       auto admin = engine_->store().Admin();
       status = admin ? (*admin)->DropRun(it->first) : Status(admin.error());
     }
     if (status.ok()) {
       std::error_code ignored;
+      fs::remove(run->folder.Log(), ignored);  // the archive has it
       fs::remove(run->folder.Confirmed(), ignored);
       fs::remove(run->folder.Epoch(), ignored);  // there is no store any more that it speaks of
       engine_->Forget(*run);
       it = closers_.erase(it);
-    } else if (closer.retry_at_ms == 0) {
-      Say("run " + it->first + " cannot be put away: " + status.error().message +
-          "; it is tried again");
+    } else if (archived || closer.retry_at_ms == 0) {
+      if (closer.retry_at_ms == 0) {
+        Say("run " + it->first + " cannot be put away: " + status.error().message +
+            "; it is tried again");
+      }
       closer.retry_at_ms = now_ms + kRetryCloseMs;
       ++it;
     } else {
@@ -266,11 +323,25 @@ void RunService::ReapClosers(int64_t now_ms) {
   }
 }
 
+// Runs that could not be taken up are not in runs().
+bool RunService::AllPutAway() const {
+  std::error_code error;
+  for (const std::string& id : RunIds()) {
+    const auto folder = FolderOf(id);
+    if (!folder && folder.error().code == Code::kNotFound) continue;  // of another engine
+    if (!folder || !fs::exists(folder->Archive(), error)) return false;
+  }
+  return true;
+}
+
 // Blobs are shared among runs, so they go when no run is left that could name one. Those of an
 // external store stay: other engines may use it.
-void RunService::SweepStore() {
-  if (swept_ || !engine_->runs().empty() || !engine_->store().own() || !engine_->store().Good())
+void RunService::SweepStore(int64_t now_ms) {
+  if (swept_ || !engine_->runs().empty() || !engine_->store().own() || !engine_->store().Good() ||
+      now_ms < next_sweep_ms_)
     return;
+  next_sweep_ms_ = now_ms + kLookForRunsMs;
+  if (!AllPutAway()) return;
   auto admin = engine_->store().Admin();
   if (!admin || !(*admin)->DropBlobs().ok()) return;
   if (BlobFile* moved = engine_->moved_blobs(); moved != nullptr && !moved->Clear().ok()) return;

@@ -27,6 +27,7 @@ class RunService {
   void Committed(const ServedRun& run);
   void Turn(int64_t now_ms);
   bool Closing() const { return !closers_.empty(); }
+  size_t Untaken() const { return untaken_.size(); }  // unfinished, and not driven
 
  private:
   struct Submission {
@@ -39,11 +40,16 @@ class RunService {
   Result<ServedRun*> Begin(const std::string& key, const std::string& digest, double weight,
                            Plan plan, Value about,
                            std::vector<std::pair<BlobRef, std::string>> blobs);
-  void TakeUp(const RunFolder& folder);
+  // Why it cannot be taken up.
+  Status TakeUp(const RunFolder& folder);
+  // What was cut short between its archive and the end of its store.
+  void PutAway(const RunFolder& folder);
   Result<RunFolder> FolderOf(const std::string& run) const;
   void CloseEnded();
   void ReapClosers(int64_t now_ms);
-  void SweepStore();
+  void RetryUntaken(int64_t now_ms);
+  bool AllPutAway() const;
+  void SweepStore(int64_t now_ms);
   void LookAfterFleet(int64_t now_ms);
   void Say(const std::string& text) {
     if (engine_->on_note) engine_->on_note(text);
@@ -51,9 +57,12 @@ class RunService {
 
   EngineService* engine_;
   EngineCalls* calls_;
-  std::map<std::string, Submission> submissions_;              // by key
-  std::map<std::string, std::vector<Waiter>> waiters_;         // by run: for its first commit
-  std::map<std::string, std::unique_ptr<RunCloser>> closers_;  // by run
+  std::map<std::string, Submission> submissions_;               // by key
+  std::map<std::string, std::vector<Waiter>> waiters_;          // by run: for its first commit
+  std::map<std::string, std::unique_ptr<RunCloser>> closers_;   // by run
+  std::map<std::string, std::pair<RunFolder, Error>> untaken_;  // by run, and why
+  int64_t next_retry_ms_ = 0;
+  int64_t next_sweep_ms_ = 0;
   bool swept_ = true;  // no blob of an ended run is left in the store
   bool fleet_failed_ = false;
   int64_t idle_since_ms_ = 0;

@@ -179,6 +179,9 @@ Status StoreKeeper::CheckDurability(RedisAdmin& admin) {
 }
 
 Status StoreKeeper::Mend(Host& host, int64_t now_ms) {
+  // Nothing may be under way that could fail.
+  if (state_ == State::kGood && store_->lost())
+    host.LoseStore(Error{Code::kUnavailable, "the connection to " + shown_ + " was lost"});
   if (!host.store_lost()) {
     if (state_ != State::kGood) {
       state_ = State::kGood;

@@ -203,7 +203,7 @@ void Ledger::Commands(Run& run, const std::string& name, uint64_t seq,
       fresh.fingerprint = FingerprintOf(start->payload);
       Attempt& attempt = run.attempts[{start->key, start->attempt}];
       // Of a tail that was lost and is written again, the memory who has it is kept.
-      if (attempt.fingerprint == fresh.fingerprint) {
+      if (attempt.fingerprint == fresh.fingerprint && attempt.unknown_to == 0) {
         fresh.given_by = attempt.given_by;
         fresh.holders = attempt.holders;
       }
@@ -235,21 +235,37 @@ void Ledger::Rewound(const std::string& name,
       now->second.holders = std::move(attempt.holders);
       continue;
     }
-    attempt.ghost = true;
+    if (!std::exchange(attempt.ghost, true)) attempt.unknown_to = 0;
     run.attempts[id] = attempt;
+  }
+  run.steps = before.core && !before.core->plan().steps.empty() ? before.core->plan().steps
+                                                                : std::move(before.steps);
+}
+
+void Ledger::ForgetGhosts(const std::string& name, uint64_t engine) {
+  for (auto& [id, attempt] : runs_[name].attempts) {
+    const bool lost = attempt.ghost || attempt.ghost_report_seq != 0;
+    if (lost && attempt.unknown_to == 0) attempt.unknown_to = engine;
   }
 }
 
-void Ledger::ForgetGhosts(const std::string& name) {
-  std::erase_if(runs_[name].attempts, [](const auto& entry) { return entry.second.ghost; });
-  for (auto& [id, attempt] : runs_[name].attempts) attempt.ghost_report_seq = 0;
-}
-
-Ledger::Attempt* Ledger::Find(const std::string& run, const JobKey& key, uint32_t attempt) {
+Ledger::Attempt* Ledger::Find(const std::string& run, const JobKey& key, uint32_t attempt,
+                              uint64_t engine) {
   const auto it = runs_.find(run);
   if (it == runs_.end()) return nullptr;
   const auto at = it->second.attempts.find({key, attempt});
-  return at == it->second.attempts.end() ? nullptr : &at->second;
+  if (at == it->second.attempts.end()) return nullptr;
+  Attempt& found = at->second;
+  return found.ghost && !KnownTo(found, engine) ? nullptr : &found;
+}
+
+const Step* Ledger::StepOf(const std::string& run, uint16_t step) const {
+  const auto it = runs_.find(run);
+  if (it == runs_.end()) return nullptr;
+  const RunCore* core = it->second.core.get();
+  const std::vector<Step>& steps =
+      core != nullptr && !core->plan().steps.empty() ? core->plan().steps : it->second.steps;
+  return step < steps.size() ? &steps[step] : nullptr;
 }
 
 const RunCore* Ledger::Core(const std::string& run) const {

@@ -44,6 +44,7 @@ class Ledger {
     bool solitary = false;
     bool ghost = false;             // stood in a tail that the store has lost
     uint64_t ghost_report_seq = 0;  // its report alone stood there
+    uint64_t unknown_to = 0;        // engines from this one on; 0: none
     uint64_t fingerprint = 0;
     uint64_t given_by = 0;               // the engine that sent it to a worker
     std::set<std::string> holders = {};  // the workers that were given it, or kept it
@@ -56,11 +57,18 @@ class Ledger {
   void Appended(const Commit& commit, uint64_t engine, const Projections& stored);
   // The store has lost what came after `left`.
   void Rewound(const std::string& run, const std::vector<std::shared_ptr<const Commit>>& left);
-  // An engine begins from what the store has: nobody knows the lost tails any more.
-  void ForgetGhosts(const std::string& run);
+  // This engine, and those after it, begin from what the store has: they do not know the lost
+  // tails. Those before them still do, until they hear of it.
+  void ForgetGhosts(const std::string& run, uint64_t engine);
 
-  // Null when the attempt was never started in any log.
-  Attempt* Find(const std::string& run, const JobKey& key, uint32_t attempt);
+  // Whether that engine may know of what the store has lost of it.
+  static bool KnownTo(const Attempt& attempt, uint64_t engine) {
+    return attempt.unknown_to == 0 || engine < attempt.unknown_to;
+  }
+  // Null when the attempt was never started in any log that the engine has seen.
+  Attempt* Find(const std::string& run, const JobKey& key, uint32_t attempt, uint64_t engine);
+  // Also of a run whose first event the store has lost; null when there never was one.
+  const Step* StepOf(const std::string& run, uint16_t step) const;
   // The fold of all that stands in the log; null when nothing does.
   const RunCore* Core(const std::string& run) const;
   uint64_t LastSeq(const std::string& run) const;
@@ -88,6 +96,7 @@ class Ledger {
   };
   struct Run {
     std::unique_ptr<RunCore> core;
+    std::vector<Step> steps;  // of a plan that the store has lost
     uint64_t entries = 0;
     std::map<AttemptOf, Attempt> attempts;
     std::map<JobKey, JobState> jobs;

@@ -86,7 +86,7 @@ std::unique_ptr<RunCore> SimEngine::Recover(const std::string& run, bool keep_en
 void SimEngine::Begin(Live& live, bool keep_ended, int64_t grace_ms) {
   CounterRandom& random = *world_.random;
   const std::string& name = live.script->name;
-  world_.ledger->ForgetGhosts(name);
+  world_.ledger->ForgetGhosts(name, number_);
   HostedRunOptions options;
   options.run = name;
   options.epoch = world_.server->TakeEpoch(name, number_);

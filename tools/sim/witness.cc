@@ -34,9 +34,7 @@ std::string Witness::Named(const AttemptName& name) const {
 }
 
 const Step* Witness::StepOf(const AttemptName& name) const {
-  const RunCore* core = ledger_->Core(std::get<0>(name));
-  const uint16_t step = std::get<1>(name).step;
-  return core == nullptr || step >= core->plan().steps.size() ? nullptr : &core->plan().steps[step];
+  return ledger_->StepOf(std::get<0>(name), std::get<1>(name).step);
 }
 
 bool Witness::Light(const AttemptName& name) const {
@@ -140,7 +138,7 @@ void Witness::Check(SessionId session, const Assign& assign) {
     story_->Tell("engine " + std::to_string(engine_) + ": " + Named(name) + " to " +
                  std::to_string(session));
   }
-  Ledger::Attempt* attempt = ledger_->Find(assign.run, assign.key, assign.attempt);
+  Ledger::Attempt* attempt = ledger_->Find(assign.run, assign.key, assign.attempt, engine_);
   const uint64_t confirmed = store_->confirmed(assign.run);
   if (attempt == nullptr) return Violate("gives out " + Named(name) + ", which is in no log");
   known_.insert(name);
@@ -173,8 +171,8 @@ void Witness::CheckRules(SessionId session, const Session& worker, const Attempt
                          const Ledger::Attempt& attempt, const Step& step) {
   const std::string& run = std::get<0>(name);
   const Hello& hello = worker.hello;
-  const RunCore& core = *ledger_->Core(run);
-  if (core.paused() && core.last_seq() == store_->confirmed(run))
+  const RunCore* core = ledger_->Core(run);  // null: the store has lost all of it
+  if (core != nullptr && core->paused() && core->last_seq() == store_->confirmed(run))
     Violate("gives out " + Named(name) + " of a paused run");
   if (std::find(hello.stages.begin(), hello.stages.end(), step.stage) == hello.stages.end())
     Violate("gives " + Named(name) + " to " + hello.worker + ", which does no " + step.stage);
@@ -215,7 +213,7 @@ void Witness::CheckRules(SessionId session, const Session& worker, const Attempt
     Violate("gives " + Named(name) + " to host " + hello.host + ", which must be quiet");
   const auto solitary = [&](const AttemptName& other) {
     const Ledger::Attempt* its =
-        ledger_->Find(std::get<0>(other), std::get<1>(other), std::get<2>(other));
+        ledger_->Find(std::get<0>(other), std::get<1>(other), std::get<2>(other), engine_);
     return its != nullptr && its->solitary;
   };
   if (attempt.solitary && !worker.has.empty())
@@ -242,11 +240,13 @@ void Witness::Check(SessionId session, const Acknowledge& ack) {
                  Named(name) + " to " + std::to_string(session));
   }
   const bool was_its = answering_.erase({name, session}) > 0;
-  const Ledger::Attempt* attempt = ledger_->Find(ack.run, ack.key, ack.attempt);
+  const Ledger::Attempt* attempt = ledger_->Find(ack.run, ack.key, ack.attempt, engine_);
   if (!ack.stale) {
     // What the store confirmed and has lost since, its engine still knows, and writes again.
+    const bool knows = attempt != nullptr && Ledger::KnownTo(*attempt, engine_);
     const uint64_t reported =
-        attempt == nullptr ? 0 : std::max(attempt->reported_seq, attempt->ghost_report_seq);
+        attempt == nullptr ? 0
+                           : std::max(attempt->reported_seq, knows ? attempt->ghost_report_seq : 0);
     if (reported == 0 && !acknowledged_.contains(name))
       return Violate("acknowledges " + Named(name) + ", whose result is not in the log");
     acknowledged_.insert(name);
@@ -270,7 +270,7 @@ void Witness::Check(SessionId session, const Welcome& welcome) {
         Violate("lets " + it->second.hello.worker + " have " + Named(name) + ", which " +
                 other->second.hello.worker + " has");
     }
-    Ledger::Attempt* attempt = ledger_->Find(kept.run, kept.key, kept.attempt);
+    Ledger::Attempt* attempt = ledger_->Find(kept.run, kept.key, kept.attempt, engine_);
     if (attempt != nullptr) attempt->holders.insert(it->second.hello.worker);
     if (attempt == nullptr && !known_.contains(name))
       Violate("lets " + it->second.hello.worker + " keep " + Named(name) + ", which is in no log");
