@@ -170,12 +170,11 @@ Status File::KeepTo(uint64_t seq) {
     if (!read.ok()) return read;
   }
   if (last != seq) {
-    return damage_ ? *damage_
-                   : Error{Code::kCorrupt, "log file " + path_ + " ends at event " +
-                                               std::to_string(last) + ", and events up to " +
-                                               std::to_string(seq) +
-                                               " have left the store for it: nothing was changed; "
-                                               "give the folder the whole file back"};
+    const std::string what =
+        damage_ ? damage_->message : "log file " + path_ + " ends at event " + std::to_string(last);
+    return Error{Code::kCorrupt, what + ", and events up to " + std::to_string(seq) +
+                                     " have left the store for it: nothing was changed; give the "
+                                     "folder the whole file back"};
   }
   if (!kept.empty()) return Rewrite(block, kept);
   const uint64_t at = block == blocks_.end() ? size_ : block->offset;

@@ -161,7 +161,7 @@ LiveOutcome LiveRun::Conclude() {
   if (calls_) {
     service_.on_tick = nullptr;
     const int64_t until = service_.clock().NowMs() + kLastAnswersMs;
-    while (calls_->Busy() && service_.clock().NowMs() < until) {
+    while ((calls_->Busy() || !run_->hosted->Settled()) && service_.clock().NowMs() < until) {
       service_.Pump(5);
       calls_->Turn();
     }
