@@ -119,7 +119,7 @@ class Host {
   static void Refuse(ResultMessage* message, const std::string& why);
   static const BlobRef* FirstUnknownBlob(const HostedRun& run, const ResultMessage& message);
   void AskForBlob(SessionId session, const BlobRef& ref, ResultMessage& message);
-  void AnswerTo(HostedRun& run, SessionId session, const AttemptId& id);
+  bool AnswerTo(HostedRun& run, SessionId session, const AttemptId& id);
   void Lose(SessionId session, const SessionLost& lost);
   bool CommitGroups();
   bool Confirm();

@@ -74,9 +74,10 @@ void Host::On(SessionId session, ResultMessage& message) {
   const std::pair<JobKey, uint32_t> attempt{message.key, message.attempt};
   const std::optional<WorkerId> owner = placer_.WorkerOf(id);
   const bool current = run->core().OpenAttempt(message.key) == message.attempt;
-  if (run->reported_.contains(attempt)) {  // sent again while its commit is under way: the answer
-                                           // goes where it came from
-    AnswerTo(*run, session, id);
+  if (run->reported_.contains(attempt)) {  // sent again while its commit is under way
+    if (AnswerTo(*run, session, id)) return;
+    ack.stale = true;
+    transport_->Send(session, std::move(ack));
     return;
   }
   if (run->core().HasReported(message.key, message.attempt)) {  // sent again after its commit
@@ -165,10 +166,15 @@ void Host::AskForBlob(SessionId session, const BlobRef& ref, ResultMessage& mess
 }
 
 // The acknowledgement that waits for a commit goes to this session: the worker may have reconnected
-// meanwhile.
-void Host::AnswerTo(HostedRun& run, SessionId session, const AttemptId& id) {
+// meanwhile. False: it is another worker's, who waits for it.
+bool Host::AnswerTo(HostedRun& run, SessionId session, const AttemptId& id) {
+  bool its = true;
   const auto redirect = [&](std::pair<SessionId, Acknowledge>& ack) {
-    if (ack.second.key == id.key && ack.second.attempt == id.attempt) ack.first = session;
+    if (ack.second.key != id.key || ack.second.attempt != id.attempt) return;
+    const auto first = sessions_.find(ack.first), now = sessions_.find(session);
+    its = first == sessions_.end() || now == sessions_.end() ||
+          first->second.worker == now->second.worker;
+    if (its) ack.first = session;
   };
   for (HostedRun::PendingEvent& pending : run.pending_) {
     if (pending.ack) redirect(*pending.ack);
@@ -176,6 +182,7 @@ void Host::AnswerTo(HostedRun& run, SessionId session, const AttemptId& id) {
   for (HostedRun::InCommit& commit : run.committing_) {
     for (auto& ack : commit.acks) redirect(ack);
   }
+  return its;
 }
 
 // What came back with its worker after a restart has no payload here: it is offered under the next

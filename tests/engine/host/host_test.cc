@@ -95,6 +95,37 @@ TEST_CASE("a result sent again on a new session is acknowledged there") {
   CHECK(rig.core->OpenAttempt(job.key) == 0);
 }
 
+TEST_CASE("who reports what another worker has just reported does not get its acknowledgement") {
+  // The acknowledgement went to the liar, and the worker whose result counted waited for ever.
+  HostRig rig(OneAtATime());
+  const auto named = [](const std::string& name) {
+    Hello hello;
+    hello.worker = name;
+    hello.stages = kAll;
+    hello.host = "host";
+    return hello;
+  };
+  const SessionId worker = rig.Connect(named("host:1"));
+  const Assign job = rig.Assigned(worker).at(0);
+  const SessionId liar = rig.Connect(named("host:2"));
+  rig.store.Hold();
+  rig.Report(worker, job, GoodAnswer(ReadJob(job.payload)));
+  rig.Settle();
+  JobResult lie = GoodAnswer(ReadJob(job.payload));
+  lie.message = "a lie";
+  rig.Report(liar, job, lie);
+  rig.Settle();
+  const auto refused = rig.Acked(liar);
+  REQUIRE(refused.size() == 1);
+  CHECK(refused[0].stale);
+  rig.store.ReleaseAll();
+  rig.Settle();
+  const auto acks = rig.Acked(worker);
+  REQUIRE(acks.size() == 1);
+  CHECK_FALSE(acks[0].stale);
+  CHECK(rig.Acked(liar).empty());
+}
+
 TEST_CASE("a result of an attempt that is over is acknowledged as stale and its cost is logged") {
   HostRig rig(OneAtATime());
   const SessionId first = rig.Connect(kAll);
