@@ -1,7 +1,6 @@
 #include "queue/redis_store.h"
 
 #include <doctest/doctest.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/wait.h>
@@ -16,6 +15,7 @@
 #include "queue/redis_connection.h"
 #include "queue/redis_log.h"
 #include "queue/redis_server.h"
+#include "tests/queue/await_store.h"
 #include "tests/queue/scratch_folder.h"
 
 using namespace kev;
@@ -39,20 +39,6 @@ struct Server {
     store = std::move(*connected);
   }
 };
-
-// Waits for `n` completions on the descriptor, as the host does; the test's own time limit bounds
-// it.
-std::vector<Completion> Await(Store& store, size_t n) {
-  std::vector<Completion> all;
-  while (all.size() < n) {
-    for (Completion& c : store.Poll()) all.push_back(std::move(c));
-    if (all.size() >= n || store.Descriptor() < 0) break;
-    pollfd item{store.Descriptor(), static_cast<short>(POLLIN | (store.WantsWrite() ? POLLOUT : 0)),
-                0};
-    poll(&item, 1, 1000);
-  }
-  return all;
-}
 
 Commit Group(uint64_t epoch, uint64_t expected, uint64_t last, const std::string& body) {
   Commit c;

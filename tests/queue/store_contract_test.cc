@@ -1,7 +1,6 @@
 // What the engine relies on of any store: the same cases over the fake, with which the engine's own
 // tests are made, and over Redis.
 #include <doctest/doctest.h>
-#include <poll.h>
 
 #include <map>
 #include <memory>
@@ -13,6 +12,7 @@
 #include "queue/redis_admin.h"
 #include "queue/redis_server.h"
 #include "queue/redis_store.h"
+#include "tests/queue/await_store.h"
 #include "tests/queue/scratch_folder.h"
 
 using namespace kev;
@@ -61,21 +61,6 @@ class Redis {
   std::unique_ptr<EmbeddedRedis> server_;
   std::unique_ptr<RedisStore> store_;
 };
-
-// Waits for `n` completions on the descriptor, as the host does; the test's own time limit bounds
-// it.
-std::vector<Completion> Await(Store& store, size_t n) {
-  std::vector<Completion> all;
-  while (all.size() < n) {
-    for (Completion& c : store.Poll()) all.push_back(std::move(c));
-    if (all.size() >= n || store.Descriptor() < 0) break;
-    pollfd item{store.Descriptor(), static_cast<short>(POLLIN | (store.WantsWrite() ? POLLOUT : 0)),
-                0};
-    poll(&item, 1, 1000);
-  }
-  REQUIRE(all.size() == n);
-  return all;
-}
 
 Commit Group(uint64_t epoch, uint64_t expected, uint64_t last, const std::string& body) {
   Commit c;
