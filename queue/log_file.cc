@@ -30,7 +30,7 @@ class File final : public LogFile {
   }
 
   Status Begin(const Value& header);
-  // Finds the records, up to the first that is none; Damage says what that is.
+  // Finds the records, up to the first that is none; damage() says why, unless it is a torn tail.
   Status Scan();
   const std::optional<Error>& damage() const { return damage_; }
   Status CutTail() { return CutAt(size_); }
