@@ -194,12 +194,8 @@ TEST_CASE("a drained worker leaves, and an unknown one is told with the names th
 
 TEST_CASE("explain says why things wait, of live runs and of stored ones") {
   LiveOne live("6");
-  // What it starts looks like itself until its exec.
-  std::vector<pid_t> profilers;
-  REQUIRE(WaitUntil([&] {
-    profilers = ProcessesNamed(live.sandbox, "kevolve-profile");
-    return profilers.size() == 1;
-  }));
+  const std::vector<pid_t> profilers = ProcessesNamed(live.sandbox, "kevolve-profile");
+  REQUIRE(profilers.size() == 1);
   kill(profilers[0], SIGSTOP);
   REQUIRE(WaitUntil([&] {
     const Json why = live.Tell({"explain", live.run, "screen"});

@@ -73,12 +73,24 @@ std::string ProgramOf(pid_t pid) {
   return name;
 }
 
+// 0 when the process is gone.
+static pid_t ParentOf(pid_t pid) {
+  const std::string status = ReadFile("/proc/" + std::to_string(pid) + "/status");
+  const size_t at = status.find("\nPPid:");
+  return at == std::string::npos ? 0 : std::atoi(status.c_str() + at + 6);
+}
+
 std::vector<pid_t> ProcessesNamed(const Sandbox& sandbox, const std::string& program) {
-  std::vector<pid_t> pids;
+  std::set<pid_t> pids;
   for (const pid_t pid : sandbox.Processes()) {
-    if (ProgramOf(pid) == program) pids.push_back(pid);
+    if (ProgramOf(pid) == program) pids.insert(pid);
   }
-  return pids;
+  // What it starts looks like itself until its exec.
+  std::vector<pid_t> parents;
+  for (const pid_t pid : pids) {
+    if (!pids.contains(ParentOf(pid))) parents.push_back(pid);
+  }
+  return parents;
 }
 
 void KillEverything(const Sandbox& sandbox) {

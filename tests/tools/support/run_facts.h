@@ -39,6 +39,7 @@ std::string JobOf(const Json& event);  // "c1/2/0": subject, step, index
 std::set<pid_t> WorkersIn(const std::vector<Json>& log, const std::set<int>& steps = {});
 
 std::string ProgramOf(pid_t pid);  // the process's name in /proc, "" when it is gone
+// Without those that one of them has just forked.
 std::vector<pid_t> ProcessesNamed(const Sandbox& sandbox, const std::string& program);
 // SIGKILL to every process of this home, until none is left.
 void KillEverything(const Sandbox& sandbox);
