@@ -13,6 +13,7 @@ namespace {
 // What is missing from the confidence asked for may be this share of the error allowed: five values
 // hold the median with 93.75 %, and no method that assumes nothing does better.
 constexpr double kTolerated = 1.25;
+constexpr double kRounding = 1e-12;
 
 // An end that is interpolated between two order statistics falls into the gap between two modes as
 // soon as there is one there. Where the inner rank alone would miss too often (coverage below
@@ -69,7 +70,9 @@ Interval SignedRank(const std::vector<double>& sorted, double point, size_t rank
 size_t MedianIntervalRank(size_t n, double confidence) {
   size_t rank = 0;
   while (2 * (rank + 1) <= n + 1 && MedianRankCoverage(n, rank + 1) >= confidence) ++rank;
-  if (rank == 0 && n > 1 && MedianRankCoverage(n, 1) >= 1 - kTolerated * (1 - confidence)) return 1;
+  if (rank == 0 && n > 1 &&
+      MedianRankCoverage(n, 1) >= 1 - kTolerated * (1 - confidence) - kRounding)
+    return 1;
   return rank;
 }
 

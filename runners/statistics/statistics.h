@@ -42,6 +42,13 @@ double WeightedMean(const std::vector<double>& values, const std::vector<double>
 std::vector<double> CombineWorkloads(const std::vector<std::vector<double>>& log_ratios,
                                      const std::vector<double>& weights);
 
+// Interval over workloads that were measured in the same launches. The point is the weighted mean
+// of the workloads' medians, as the tables show them; the ends are as far from it as those of the
+// per-launch means are from their median, so what a launch does to all workloads at once counts in
+// full. NaN when rows differ in length or a value is NaN.
+Interval CombinedInterval(const std::vector<std::vector<double>>& log_ratios,
+                          const std::vector<double>& weights, double confidence = 0.95);
+
 // exp of an interval of log ratios.
 Interval Exponential(const Interval& log_ratio);
 
