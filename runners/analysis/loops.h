@@ -1,7 +1,8 @@
 // Loops of machine code, what is in them, and which of them is probably the hot one.
 //
-// A loop is a backward branch inside a function and everything between target and branch; that is
-// how compilers lay out loops, and hand-written code may do otherwise. Threads: functions on
+// Loops are the natural loops of the flow graph (Muchnick 1997, §7.4): a branch back to a block
+// through which everything of the loop is entered, so that blocks which the compiler moved out of
+// line are where they belong. Targets of indirect jumps are not known. Threads: functions on
 // values. Errors: none.
 #ifndef KEV_RUNNERS_ANALYSIS_LOOPS_H_
 #define KEV_RUNNERS_ANALYSIS_LOOPS_H_
@@ -17,9 +18,10 @@
 namespace kev {
 
 struct Loop {
-  size_t function = 0;         // index in the disassembly
-  size_t first = 0, last = 0;  // indices of its instructions, both included
-  int depth = 1;               // loops that it lies in, itself included
+  size_t function = 0;               // index in the disassembly
+  size_t header = 0;                 // index of the instruction that all passes begin with
+  std::vector<size_t> instructions;  // indices, ascending
+  int depth = 1;                     // loops that it lies in, itself included
   bool innermost = true;
 };
 
@@ -44,7 +46,7 @@ struct InstructionMix {
   int branches = 0;
   std::vector<std::string> called;  // names, each once
 };
-InstructionMix MixOf(const Function& function, size_t first, size_t last);
+InstructionMix MixOf(const Function& function, const std::vector<size_t>& instructions);
 
 // The innermost loop that is executed most by `counts` (executions by address of instruction); with
 // no counts, the one that does most per pass among the most deeply nested: elements worked on, with

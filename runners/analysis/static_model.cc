@@ -45,7 +45,7 @@ std::string BottleneckOf(double resources, double dependencies, double cycles, d
 
 std::string McaInput(const Function& function, const Loop& loop) {
   std::string text;
-  for (size_t i = loop.first; i <= loop.last; ++i) {
+  for (const size_t i : loop.instructions) {
     const Instruction& instruction = function.instructions[i];
     const std::string& mnemonic = instruction.mnemonic;
     // Padding is printed with prefixes that no assembler takes.
@@ -106,7 +106,7 @@ Result<StaticModel> AnalyseLoop(const Function& function, const Loop& loop,
                 "llvm-mca-16", "llvm-mca-15", "llvm-mca-14", "llvm-mca"});
   if (tool.empty())
     return Error{Code::kNotFound, "no llvm-mca in PATH; install package llvm (or llvm-19)"};
-  const InstructionMix mix = MixOf(function, loop.first, loop.last);
+  const InstructionMix mix = MixOf(function, loop.instructions);
   std::vector<std::string> models = {"native",
                                      mix.vector_bits == 512 ? "skylake-avx512" : "haswell"};
   if (!cpu.empty()) models.insert(models.begin(), cpu);
