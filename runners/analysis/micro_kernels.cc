@@ -19,12 +19,13 @@ constexpr double kOne64 = 1.0, kSmall64 = 0x1p-20;
      " %%" r "14,%%" r "15,%%" r "10\n" op " %%" r "14,%%" r "15,%%" r "11\n"
 
 #define KEV_CLEAR(n) "vxorps %%xmm" #n ",%%xmm" #n ",%%xmm" #n "\n"
-#define KEV_CLEAR12                                                                          \
-  KEV_CLEAR(0)                                                                               \
-  KEV_CLEAR(1)                                                                               \
-  KEV_CLEAR(2)                                                                               \
-  KEV_CLEAR(3) KEV_CLEAR(4) KEV_CLEAR(5) KEV_CLEAR(6) KEV_CLEAR(7) KEV_CLEAR(8) KEV_CLEAR(9) \
-      KEV_CLEAR(10) KEV_CLEAR(11)
+#define KEV_CLEAR12 \
+  KEV_CLEAR(0)      \
+  KEV_CLEAR(1)      \
+  KEV_CLEAR(2)      \
+  KEV_CLEAR(3)      \
+  KEV_CLEAR(4)      \
+  KEV_CLEAR(5) KEV_CLEAR(6) KEV_CLEAR(7) KEV_CLEAR(8) KEV_CLEAR(9) KEV_CLEAR(10) KEV_CLEAR(11)
 
 #define KEV_VECTORS                                                                        \
   "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", \
