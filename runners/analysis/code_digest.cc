@@ -18,28 +18,51 @@ bool StartsWithAny(std::string_view name, std::initializer_list<std::string_view
                      [&](std::string_view prefix) { return name.starts_with(prefix); });
 }
 
-// Whether a section says what the code does. Names of symbols, hash tables over them, the build id
-// and unwind tables do not; relocations and the dynamic section are read by meaning.
+// A build id as linkers write it: a header, "GNU", 16 or 20 bytes of digest and nothing else.
+bool IsBuildId(const ElfSection& section) {
+  return section.type == SHT_NOTE && section.name == ".note.gnu.build-id" &&
+         (section.size == 32 || section.size == 36);
+}
+
+// Whether a section is compared by its bytes. Names of symbols, hash tables over them and the build
+// id are not; relocations and the dynamic section are read by meaning.
 bool Counts(const ElfFile& elf, const ElfSection& section) {
+  // Sections of a cubin have no addresses and belong to kernels by name: all is taken as it is.
+  if (elf.machine == EM_CUDA)
+    return !StartsWithAny(section.name, {".debug", ".nv_debug", ".rela.debug", ".note"});
+  if ((section.flags & SHF_ALLOC) == 0 || IsBuildId(section)) return false;
   switch (section.type) {
-    case SHT_PROGBITS:
-    case SHT_NOBITS:
-    case SHT_INIT_ARRAY:
-    case SHT_FINI_ARRAY:
-    case SHT_PREINIT_ARRAY:
-      break;
-    case SHT_RELR:
+    case SHT_DYNSYM:
+    case SHT_STRTAB:
+    case SHT_HASH:
+    case SHT_GNU_HASH:
+    case SHT_GNU_versym:
+    case SHT_GNU_verneed:
+    case SHT_GNU_verdef:
+    case SHT_RELA:
+    case SHT_DYNAMIC:
+      return false;
+    default:
+      return true;
+  }
+}
+
+// Whether the loader writes all eight bytes that a relocation of this type stands for; then what
+// the file has there does not matter.
+bool FillsEightBytes(uint64_t type) {
+  switch (type) {
+    case R_X86_64_64:
+    case R_X86_64_GLOB_DAT:
+    case R_X86_64_JUMP_SLOT:
+    case R_X86_64_RELATIVE:
+    case R_X86_64_IRELATIVE:
+    case R_X86_64_DTPMOD64:
+    case R_X86_64_DTPOFF64:
+    case R_X86_64_TPOFF64:
       return true;
     default:
-      return section.name.starts_with(".nv.info") || section.name.starts_with(".rel.nv.");
+      return false;
   }
-  if (section.name.starts_with(
-          ".eh_frame")) {  // decides something only where exceptions are caught
-    const ElfSection* catches = elf.Find(".gcc_except_table");
-    return catches != nullptr && catches->size > 0 && section.name == ".eh_frame";
-  }
-  if (elf.machine == EM_CUDA) return !StartsWithAny(section.name, {".debug", ".nv_debug", ".note"});
-  return (section.flags & SHF_ALLOC) != 0 && !section.name.starts_with(".note");
 }
 
 class Normaliser {
@@ -55,11 +78,12 @@ class Normaliser {
       const std::optional<uint64_t> address = AddressOf(entry);
       if (!address)
         return Error{Code::kInvalid, "the library does not define the function " + entry};
+      if (elf_.machine == EM_CUDA) Put(entry);
       PutPlace(*address);
     }
     Put(uint64_t{elf_.machine});
     PutDynamic();
-    Relocations();
+    if (elf_.machine != EM_CUDA) Relocations();
     for (const ElfSection& s : elf_.sections) {
       if (Counts(elf_, s)) PutSection(s);
     }
@@ -95,6 +119,7 @@ class Normaliser {
       layout_counts_ = layout_counts_ || section != nullptr;
       Put("absolute");
       Put(address);
+      if (section != nullptr) Put(section->bytes);
       return;
     }
     Put(section->name);
@@ -160,7 +185,7 @@ class Normaliser {
     };
     std::vector<Entry> all;
     for (const ElfSection& s : elf_.sections) {
-      if (s.type != SHT_RELA || ((s.flags & SHF_ALLOC) == 0 && elf_.machine != EM_CUDA)) continue;
+      if (s.type != SHT_RELA || (s.flags & SHF_ALLOC) == 0) continue;
       if (s.link >= elf_.sections.size()) continue;
       const std::vector<ElfSymbol> symbols = elf_.Symbols(elf_.sections[s.link]);
       for (size_t at = 0; at + sizeof(Elf64_Rela) <= s.bytes.size(); at += sizeof(Elf64_Rela)) {
@@ -191,7 +216,8 @@ class Normaliser {
       PutPlace(static_cast<uint64_t>(rela.r_addend));
     else
       Put(static_cast<uint64_t>(rela.r_addend));
-    if (elf_.machine == EM_X86_64) filled_by_loader_.push_back(rela.r_offset);
+    if (elf_.machine == EM_X86_64 && FillsEightBytes(type))
+      filled_by_loader_.push_back(rela.r_offset);
   }
 
   void PutSection(const ElfSection& section) {
@@ -201,13 +227,24 @@ class Normaliser {
       Put(number);
     std::string bytes(section.bytes);
     for (const uint64_t address : filled_by_loader_) Clear(section, address, &bytes);
-    if (got_ != 0) Clear(section, got_, &bytes);  // the first entry is the address of .dynamic
+    if (HoldsDynamic(section)) Clear(section, got_, &bytes);
     const bool code = (section.flags & SHF_EXECINSTR) != 0 && elf_.machine == EM_X86_64;
     if (code && !NormaliseCode(section, &bytes)) {
       layout_counts_ = true;
       bytes = section.bytes;
     }
     Put(bytes);
+  }
+
+  // The first entry of the offset table is the address of the dynamic section.
+  bool HoldsDynamic(const ElfSection& section) const {
+    const ElfSection* dynamic = elf_.FindType(SHT_DYNAMIC);
+    uint64_t entry = 0;
+    if (dynamic == nullptr || !section.Holds(got_) ||
+        got_ - section.address + sizeof entry > section.bytes.size())
+      return false;
+    std::memcpy(&entry, section.bytes.data() + (got_ - section.address), sizeof entry);
+    return entry == dynamic->address;
   }
 
   static void Clear(const ElfSection& section, uint64_t address, std::string* bytes) {

@@ -1,10 +1,13 @@
 // Identity of compiled code: two sources that give one binary are one candidate.
 //
-// Normalised are machine code, constants, initialised data and relocations of a shared library,
-// with addresses as (section, offset): the build id, debug information, comments, symbol tables,
-// unwind tables of code that throws nothing, and where the linker put a section do not count. What
-// cannot be normalised with certainty (code that does not decode cleanly, other machines) is taken
-// with its addresses: then equal code may count as different, never the other way round.
+// Normalised are machine code, constants, initialised data, unwind tables and relocations of a
+// shared library, with addresses as (section, offset): the build id, debug information, comments,
+// symbol tables, and where the linker put a section do not count. What cannot be normalised with
+// certainty (code that does not decode cleanly, other machines) is taken with its addresses: then
+// equal code may count as different.
+//
+// Code can read its own headers, symbol names and build id. So whoever reuses the verdict of a
+// library with the same digest must reuse that library with it, and never run the other one.
 //
 // Threads: functions on values. Errors: kInvalid when the file is no ELF file or does not define
 // an entry.

@@ -81,6 +81,21 @@ TEST_CASE("a line number or a file name that the code uses counts") {
   CHECK(DigestOfSource(named, {"-O3"}, "one.c") != DigestOfSource(named, {"-O3"}, "two.c"));
 }
 
+TEST_CASE("data in a section that looks like the linker's own counts") {
+  for (const char* section :
+       {".note.table,\"a\",@note", ".eh_frame,\"a\",@progbits", ".hidden,\"a\",@progbits"}) {
+    INFO(section);
+    const auto source = [&](const char* value) {
+      return "__asm__(\".section " + Replaced(section, "\"a\"", "\\\"a\\\"") + "\\nt: .long " +
+             value +
+             "\\n.text\\n.globl scale\\n.type scale,@function\\nscale: mov "
+             "t(%rip),%eax\\nret\\n\");\n";
+    };
+    CHECK(DigestOfSource(source("1")) == DigestOfSource(source("1")));
+    CHECK(DigestOfSource(source("1")) != DigestOfSource(source("2")));
+  }
+}
+
 TEST_CASE("which function is called counts, and it must be there") {
   const std::string library =
       Compiled("int one(void) { return 1; }\nint two(void) { return 2; }\n");
