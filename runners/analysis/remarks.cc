@@ -4,6 +4,7 @@
 #include <cctype>
 #include <cstdlib>
 #include <sstream>
+#include <tuple>
 
 #include "runners/analysis/tool_process.h"
 
@@ -52,6 +53,11 @@ bool SaysVectorized(const Line& line) {
          (line.kind == "remark" && line.text.starts_with("vectorized loop"));
 }
 
+int RankOf(const Remark& remark) {
+  if (remark.vectorized) return 0;
+  return remark.text.find("not vectorized") != std::string::npos ? 1 : 2;
+}
+
 bool IsClang(const std::string& compiler) {
   const auto version = RunTool({compiler, "--version"}, "");
   return version && version->out.find("clang") != std::string::npos;
@@ -81,14 +87,16 @@ std::vector<Remark> ParseRemarks(std::string_view output, std::string_view sourc
       remarks.push_back(std::move(remark));
   }
   // What was done says most; then reasons by loops (gcc repeats them for each vector size).
-  std::stable_sort(remarks.begin(), remarks.end(), [](const Remark& a, const Remark& b) {
-    return std::pair(!a.vectorized, a.text.find("not vectorized") == std::string::npos) <
-           std::pair(!b.vectorized, b.text.find("not vectorized") == std::string::npos);
+  std::vector<Remark> kept;
+  for (const int rank : {0, 1, 2}) {
+    for (const Remark& remark : remarks) {
+      if (RankOf(remark) == rank && kept.size() < most) kept.push_back(remark);
+    }
+  }
+  std::sort(kept.begin(), kept.end(), [](const Remark& a, const Remark& b) {
+    return std::tie(a.line, b.vectorized, a.text) < std::tie(b.line, a.vectorized, b.text);
   });
-  if (remarks.size() > most) remarks.resize(most);
-  std::stable_sort(remarks.begin(), remarks.end(),
-                   [](const Remark& a, const Remark& b) { return a.line < b.line; });
-  return remarks;
+  return kept;
 }
 
 Result<std::vector<Remark>> CompilerRemarks(const std::vector<std::string>& argv,

@@ -92,9 +92,10 @@ Result<StaticModel> ParseMca(std::string_view report) {
   model.uops_per_iteration = uops / iterations;
   model.bottleneck = BottleneckOf(resources, dependencies, model.cycles_per_iteration,
                                   model.block_throughput, model.uops_per_iteration, width);
-  std::stable_sort(
-      model.ports.begin(), model.ports.end(),
-      [](const PortPressure& a, const PortPressure& b) { return a.cycles > b.cycles; });
+  std::sort(model.ports.begin(), model.ports.end(),
+            [](const PortPressure& a, const PortPressure& b) {
+              return a.cycles != b.cycles ? a.cycles > b.cycles : a.port < b.port;
+            });
   if (model.ports.size() > kPortsKept) model.ports.resize(kPortsKept);
   return model;
 }
