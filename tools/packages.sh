@@ -13,9 +13,9 @@ BUILD_PACKAGES=(
   libcurl4-openssl-dev libkainjow-mustache-dev libffi-dev libjemalloc-dev libzstd-dev libssl-dev libopenblas-dev
   doctest-dev
 )
-# What the tests use beyond that: network namespaces, and a scripted model server.
+# What the tests use beyond that: network namespaces, a scripted model server, and tools that look into binaries.
 # shellcheck disable=SC2034
-TEST_PACKAGES=(iproute2 libcpp-httplib-dev)
+TEST_PACKAGES=(iproute2 libcpp-httplib-dev binutils llvm valgrind)
 # What tools/check.sh and tools/fuzz.sh use.
 # shellcheck disable=SC2034
 CHECK_PACKAGES=(clang-19 clang-format-19 clang-tidy-19 libclang-rt-19-dev shellcheck)

@@ -8,9 +8,9 @@
 #include <fstream>
 #include <sstream>
 
+#include "runners/analysis/elf_file.h"
 #include "stages/compile/artefact_cache.h"
 #include "stages/compile/build_plan.h"
-#include "stages/compile/elf_file.h"
 #include "stages/compile/toolchain_identity.h"
 #include "stages/compile/toolchain_process.h"
 

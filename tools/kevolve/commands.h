@@ -132,6 +132,13 @@ struct ValidateOptions {
 };
 int ValidateCommand(const ValidateOptions& options);
 
+struct DoctorOptions {
+  bool measure = false;
+  int core = -1;  // to measure; -1: the one that kernels are timed on by default
+  bool json = false;
+};
+int DoctorCommand(const DoctorOptions& options);
+
 // Prints "kevolve: message" to stderr and gives the exit code that fits the error.
 int Complain(const Error& error);
 int ExitCodeOf(const Error& error);

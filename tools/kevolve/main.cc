@@ -29,6 +29,7 @@ struct Options {
   kev::WorkerOptions worker;
   kev::AccessOptions access;
   kev::ValidateOptions validate;
+  kev::DoctorOptions doctor;
   int exit_code = kev::kExitInternal;
 };
 
@@ -277,6 +278,19 @@ void AddWorker(CLI::App& app, Options* o) {
   validate->callback([o] { o->exit_code = kev::ValidateCommand(o->validate); });
 }
 
+void AddDoctor(CLI::App& app, Options* o) {
+  auto* sub =
+      app.add_subcommand("doctor", "What this machine can do, and what is missing for the rest");
+  auto* measure = sub->add_flag(
+      "--measure", o->doctor.measure,
+      "Measure how fast it is: arithmetic, caches, memory, timers; kept for rooflines");
+  sub->add_option("--core", o->doctor.core, "The core to measure; without it, the last one")
+      ->check(CLI::Range(0, 65535))
+      ->needs(measure);
+  sub->add_flag("--json", o->doctor.json, "Print JSON");
+  sub->callback([o] { o->exit_code = kev::DoctorCommand(o->doctor); });
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -305,6 +319,7 @@ int main(int argc, char** argv) {
   AddControlling(app, &options);
   AddKeeping(app, &options);
   AddWorker(app, &options);
+  AddDoctor(app, &options);
 
   std::vector<std::string> names;
   for (const auto* sub : app.get_subcommands({})) names.push_back(sub->get_name());

@@ -1,4 +1,4 @@
-#include "stages/compile/elf_file.h"
+#include "runners/analysis/elf_file.h"
 
 #include <doctest/doctest.h>
 
