@@ -39,14 +39,7 @@ std::vector<StageContract> ProfileContracts() {
       {"speedup_low", FieldType::kDouble, "ratio", "lower end of its interval"},
       {"speedup_high", FieldType::kDouble, "ratio", "upper end of its interval"},
       {"aa_band", FieldType::kDouble, "log ratio",
-       "within which 95 % of such comparisons of the baseline with its own copy stay"},
-      {"faster", FieldType::kBool, "",
-       "final: the interval's lower end is above 1 and the A/A band"},
-      {"noisy", FieldType::kBool, "", "the machine was too busy for the figures to be believed"},
-      {"conditions", FieldType::kMap, "",
-       "clock_ghz, windows, disturbed, run_delay_ms, involuntary_switches, steal_ms, others_ms, "
-       "noise: under what conditions it was measured"},
-      {"cache", FieldType::kString, "", "warm or cold: where a call finds its arrays"},
+       "half-width of the interval of the A/A control, the baseline against its own copy"},
       {"latency_ns", FieldType::kDouble, "ns", "of one call, weighted over the visible workloads"},
       {"flops", FieldType::kDouble, "1/s", "from the task's formula"},
       {"bytes", FieldType::kDouble, "1/s", "from the task's formula"},
@@ -62,8 +55,7 @@ std::vector<StageContract> ProfileContracts() {
        "by name: speedup, low, high, latency_ns, baseline_ns, flops, bytes, weight, held_out, "
        "log_ratios per launch"},
       {"trust", FieldType::kString, "", "B: a host function, timed from outside its code"},
-      {"isolation", FieldType::kString, "",
-       "how the kernels were confined: bubblewrap, namespaces, landlock or none; and seccomp"},
+      {"isolation", FieldType::kString, "", "how the kernels were confined: process"},
   };
   profile.program = "profile";
   return {profile};

@@ -131,7 +131,7 @@ struct Job {
   std::optional<Request> request;   // propose: what to propose
   Value item;                       // foreach: what this branch is for
   Value places;                     // select: map step -> free places (int)
-  Value secret;  // verify and profile only: what propose and select must never see
+  Value secret;                     // verify only: what propose and select must never see
 };
 
 struct Usage {

@@ -126,16 +126,6 @@ struct AccessOptions {
 };
 int AccessCommand(const AccessOptions& options);
 
-struct JudgeCommandOptions {
-  std::string task;
-  std::string target = "cpu";
-  std::string source;
-  uint32_t launches = 0;  // 0: as many as a claim needs
-  bool screen = false;    // as a search screens: fast, no claim
-  bool json = false;
-};
-int JudgeCommand(const JudgeCommandOptions& options);
-
 struct ValidateOptions {
   std::vector<std::string> workflows;
   Overrides overrides;

@@ -28,7 +28,6 @@ struct Options {
   KeepOptions keep;
   kev::WorkerOptions worker;
   kev::AccessOptions access;
-  kev::JudgeCommandOptions judge;
   kev::ValidateOptions validate;
   kev::DoctorOptions doctor;
   int exit_code = kev::kExitInternal;
@@ -272,20 +271,6 @@ void AddWorker(CLI::App& app, Options* o) {
       ->check(CLI::IsMember({"worker", "client", "admin"}));
   access->add_option("-o,--output", o->access.output, "The file to write")->required();
   access->callback([o] { o->exit_code = kev::AccessCommand(o->access); });
-
-  auto* judge = app.add_subcommand(
-      "judge", "Check and measure one kernel against a task: no engine, no Redis, no configuration");
-  judge->add_option("--task", o->judge.task, "Shipped task, or a task folder")->required();
-  judge->add_option("--source", o->judge.source, "The kernel's source file")->required();
-  judge->add_option("--target", o->judge.target, "Target to compile for and run on")
-      ->capture_default_str();
-  judge->add_option("--launches", o->judge.launches,
-                    "Process launches of the measurement; without it, as many as a claim needs")
-      ->check(CLI::Range(1, 1000));
-  judge->add_flag("--screen", o->judge.screen,
-                  "Smoke check and screening only: fast, and no ground for a claim");
-  judge->add_flag("--json", o->judge.json, "One object at the end, for programs");
-  judge->callback([o] { o->exit_code = kev::JudgeCommand(o->judge); });
 
   auto* validate = app.add_subcommand("validate", "Check workflow files; nothing runs");
   validate->add_option("workflow", o->validate.workflows, "Workflow files (YAML)")->required();

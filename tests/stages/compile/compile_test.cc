@@ -235,7 +235,7 @@ TEST_CASE("a compiler that hits a limit is refused for resources") {
   std::string compiler =
       Script(context, "hungry", "echo 'cc1: out of memory allocating 65536 bytes'\nexit 1\n");
   CHECK(CompileWith(context, compiler, kGood).verdict == Verdict::kResources);
-  std::string writer = Script(context, "writer", "exec truncate -s 300000000 kernel.out\n");
+  std::string writer = Script(context, "writer", "exec head -c 300000000 /dev/zero > kernel.out\n");
   CHECK(CompileWith(context, writer, kGood).verdict == Verdict::kResources);
 }
 
