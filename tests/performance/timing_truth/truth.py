@@ -4,6 +4,7 @@ prints a Markdown table and one JSON line. run.sh is the way to start it; README
 import argparse
 import contextlib
 import os
+import shutil
 import subprocess
 import sys
 
@@ -76,6 +77,9 @@ def repetitions(args, keep):
 
 def main():
     args = arguments()
+    if not args.input and shutil.which(args.program) is None:
+        print(f"error: there is no program {args.program}; give one with --program, or repetitions with --input", file=sys.stderr)
+        return 2
     try:
         with contextlib.ExitStack() as stack:
             keep = stack.enter_context(open(args.keep, "w", encoding="utf-8")) if args.keep else None
