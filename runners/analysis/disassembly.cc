@@ -25,7 +25,7 @@ std::optional<uint64_t> Hex(std::string_view text) {
 }
 
 // "401000 <name+0x10>": sets target and name.
-void ReadTarget(std::string_view text, Instruction* instruction) {
+void ReadTarget(std::string_view text, MachineInstruction* instruction) {
   const size_t open = text.find('<'), close = text.rfind('>');
   if (open == std::string_view::npos || close == std::string_view::npos || close < open) return;
   instruction->target = Hex(Trimmed(text.substr(0, open)));
@@ -36,8 +36,8 @@ bool IsPrefix(std::string_view word) {
   return std::find(std::begin(kPrefixes), std::end(kPrefixes), word) != std::end(kPrefixes);
 }
 
-Instruction ReadInstruction(uint64_t address, std::string_view text) {
-  Instruction instruction;
+MachineInstruction ReadInstruction(uint64_t address, std::string_view text) {
+  MachineInstruction instruction;
   instruction.address = address;
   if (const size_t comment = text.find(" # "); comment != std::string_view::npos) {
     ReadTarget(Trimmed(text.substr(comment + 3)), &instruction);
@@ -56,12 +56,12 @@ Instruction ReadInstruction(uint64_t address, std::string_view text) {
 
 }  // namespace
 
-bool Instruction::IsBranch() const {
+bool MachineInstruction::IsBranch() const {
   const size_t word = mnemonic.rfind(' ') + 1;  // npos + 1 is 0
   return mnemonic[word] == 'j' || std::string_view(mnemonic).substr(word).starts_with("loop");
 }
 
-bool Instruction::IsCall() const { return mnemonic.find("call") != std::string::npos; }
+bool MachineInstruction::IsCall() const { return mnemonic.find("call") != std::string::npos; }
 
 Disassembly ParseObjdump(std::string_view text) {
   Disassembly all;
@@ -100,7 +100,7 @@ std::vector<size_t> Disassembly::Reachable(std::string_view symbol) const {
   };
   add(symbol);
   for (size_t next = 0; next < found.size(); ++next) {
-    for (const Instruction& instruction : functions[found[next]].instructions) {
+    for (const MachineInstruction& instruction : functions[found[next]].instructions) {
       if (!instruction.target_name.empty()) add(instruction.target_name);
     }
   }

@@ -15,7 +15,7 @@
 
 namespace kev {
 
-struct Instruction {
+struct MachineInstruction {
   uint64_t address = 0;
   std::string mnemonic;            // prefixes such as rep and lock are part of it
   std::string operands;            // without the comment that objdump adds
@@ -28,7 +28,7 @@ struct Instruction {
 
 struct Function {
   std::string name;
-  std::vector<Instruction> instructions;
+  std::vector<MachineInstruction> instructions;
 };
 
 struct Disassembly {

@@ -16,7 +16,7 @@ struct Block {
   std::vector<size_t> next, previous;
 };
 
-bool EndsPath(const Instruction& instruction) {
+bool EndsPath(const MachineInstruction& instruction) {
   const std::string& m = instruction.mnemonic;
   return m.ends_with("jmp") || m.ends_with("ret") || m.ends_with("retq") || m == "ud2" ||
          m == "hlt";
@@ -26,13 +26,13 @@ size_t IndexOf(const Function& function, uint64_t address) {
   const auto& code = function.instructions;
   const auto it =
       std::lower_bound(code.begin(), code.end(), address,
-                       [](const Instruction& i, uint64_t at) { return i.address < at; });
+                       [](const MachineInstruction& i, uint64_t at) { return i.address < at; });
   return it != code.end() && it->address == address ? static_cast<size_t>(it - code.begin())
                                                     : kNone;
 }
 
 // Where a branch of this function leads to inside it.
-size_t TargetOf(const Function& function, const Instruction& instruction) {
+size_t TargetOf(const Function& function, const MachineInstruction& instruction) {
   if (!instruction.IsBranch() || !instruction.target) return kNone;
   return IndexOf(function, *instruction.target);
 }
@@ -53,7 +53,7 @@ std::vector<Block> BlocksOf(const Function& function) {
     blocks.push_back({*it, (after == leaders.end() ? code.size() : *after) - 1, {}, {}});
   }
   for (size_t b = 0; b < blocks.size(); ++b) {
-    const Instruction& last = code[blocks[b].last];
+    const MachineInstruction& last = code[blocks[b].last];
     if (const size_t target = TargetOf(function, last); target != kNone)
       blocks[b].next.push_back(block_at[target]);
     if (!EndsPath(last) && b + 1 < blocks.size()) blocks[b].next.push_back(b + 1);

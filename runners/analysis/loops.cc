@@ -115,7 +115,7 @@ double WorkOf(const InstructionMix& mix) {
 InstructionMix MixOf(const Function& function, const std::vector<size_t>& instructions) {
   InstructionMix mix;
   for (const size_t i : instructions) {
-    const Instruction& instruction = function.instructions[i];
+    const MachineInstruction& instruction = function.instructions[i];
     ++mix.instructions;
     if (instruction.IsBranch()) {
       ++mix.branches;
@@ -165,7 +165,7 @@ std::string LoopText(const Function& function, const Loop& loop, size_t most_lin
   const size_t shown = count > most_lines && most_lines > 0 ? most_lines - 1 : count;
   const uint64_t header = function.instructions[loop.header].address;
   for (size_t i = 0; i < shown; ++i) {
-    const Instruction& instruction = function.instructions[loop.instructions[i]];
+    const MachineInstruction& instruction = function.instructions[loop.instructions[i]];
     text += instruction.mnemonic;
     if (instruction.target && instruction.IsBranch() && *instruction.target == header)
       text += " (back)";

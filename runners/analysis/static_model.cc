@@ -46,7 +46,7 @@ std::string BottleneckOf(double resources, double dependencies, double cycles, d
 std::string McaInput(const Function& function, const Loop& loop) {
   std::string text;
   for (const size_t i : loop.instructions) {
-    const Instruction& instruction = function.instructions[i];
+    const MachineInstruction& instruction = function.instructions[i];
     const std::string& mnemonic = instruction.mnemonic;
     // Padding is printed with prefixes that no assembler takes.
     if (mnemonic.find("nop") != std::string::npos || mnemonic.find("data16") != std::string::npos)
