@@ -3,8 +3,10 @@
 #include <fcntl.h>
 #include <hiredis/hiredis.h>
 #include <poll.h>
+#include <sys/socket.h>
 #include <sys/un.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
 #include <cstring>
@@ -16,6 +18,18 @@ namespace {
 constexpr std::string_view kUnix = "unix:";
 constexpr std::string_view kTcp = "tcp://";
 constexpr std::string_view kUrl = "redis://";
+constexpr size_t kWordHead = 26;      // most bytes around a word: '$', a number, two line ends
+constexpr size_t kKeptOut = 1 << 20;  // bytes of memory that an empty buffer keeps
+
+// Of Redis' protocol: what follows, and how many or how long.
+void PutHead(char kind, size_t n, std::string* out) {
+  char head[24];
+  head[0] = kind;
+  char* end = std::to_chars(head + 1, head + sizeof head - 2, n).ptr;
+  *end++ = '\r';
+  *end++ = '\n';
+  out->append(head, static_cast<size_t>(end - head));
+}
 
 struct Login {
   std::string address;  // without user and password: this one may stand in messages
@@ -178,14 +192,16 @@ RedisConnection::RedisConnection(RedisConnection&& other) noexcept
     : context_(std::exchange(other.context_, nullptr)),
       address_(std::move(other.address_)),
       why_(std::move(other.why_)),
-      lost_(other.lost_),
-      wants_write_(other.wants_write_) {}
+      out_(std::exchange(other.out_, {})),
+      sent_(std::exchange(other.sent_, 0)),
+      lost_(other.lost_) {}
 RedisConnection& RedisConnection::operator=(RedisConnection&& other) noexcept {
   std::swap(context_, other.context_);
   std::swap(address_, other.address_);
   std::swap(why_, other.why_);
   std::swap(lost_, other.lost_);
-  std::swap(wants_write_, other.wants_write_);
+  std::swap(out_, other.out_);
+  std::swap(sent_, other.sent_);
   return *this;
 }
 RedisConnection::~RedisConnection() {
@@ -197,7 +213,6 @@ int RedisConnection::descriptor() const { return lost_ ? -1 : context_->fd; }
 void RedisConnection::Lose(const std::string& why) {
   if (lost_) return;
   lost_ = true;
-  wants_write_ = false;
   why_ = why;
 }
 
@@ -208,29 +223,37 @@ Error RedisConnection::Lost() const {
 
 void RedisConnection::Append(const std::vector<std::string_view>& words) {
   if (lost_) return;
-  std::vector<const char*> data;
-  std::vector<size_t> sizes;
-  data.reserve(words.size());
-  sizes.reserve(words.size());
+  size_t bytes = 0;
+  for (const std::string_view word : words) bytes += word.size() + kWordHead;
+  if (sent_ > out_.size() / 2) out_.erase(0, std::exchange(sent_, 0));
+  if (out_.capacity() - out_.size() < bytes)
+    out_.reserve(std::max(2 * out_.capacity(), out_.size() + bytes));
+  PutHead('*', words.size(), &out_);
   for (const std::string_view word : words) {
-    data.push_back(word.data() == nullptr ? "" : word.data());
-    sizes.push_back(word.size());
+    PutHead('$', word.size(), &out_);
+    out_.append(word);
+    out_.append("\r\n");
   }
-  if (redisAppendCommandArgv(context_, static_cast<int>(words.size()), data.data(), sizes.data()) !=
-      REDIS_OK) {
-    Lose(context_->errstr);
-  }
-  wants_write_ = !lost_;
 }
 
 bool RedisConnection::PumpOut() {
   if (lost_) return false;
-  int done = 0;
-  if (redisBufferWrite(context_, &done) != REDIS_OK) {
-    Lose(context_->errstr);
-    return false;
+  while (sent_ < out_.size()) {
+    const ssize_t n =
+        send(context_->fd, out_.data() + sent_, out_.size() - sent_, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return true;
+    if (n < 0) {
+      Lose(std::strerror(errno));
+      return false;
+    }
+    sent_ += static_cast<size_t>(n);
   }
-  wants_write_ = done == 0;
+  sent_ = 0;
+  if (out_.capacity() > kKeptOut)
+    std::string().swap(out_);
+  else
+    out_.clear();
   return true;
 }
 
@@ -275,7 +298,7 @@ Result<RedisReply> RedisConnection::Call(const std::vector<std::string_view>& wo
       return std::move(*reply);
     }
     if (!alive) return Lost();
-    pollfd item{context_->fd, static_cast<short>(POLLIN | (wants_write_ ? POLLOUT : 0)), 0};
+    pollfd item{context_->fd, static_cast<short>(POLLIN | (wants_write() ? POLLOUT : 0)), 0};
     poll(&item, 1, 1000);
   }
 }

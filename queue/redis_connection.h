@@ -54,7 +54,7 @@ class RedisConnection {
   const std::string& why() const { return why_; }
   const std::string& address() const { return address_; }
   int descriptor() const;
-  bool wants_write() const { return wants_write_; }
+  bool wants_write() const { return !lost_ && sent_ < out_.size(); }
   Error Lost() const;
   // A server that says nothing for so long while a Call waits counts as lost.
   static constexpr std::chrono::seconds kMostSilence{15};
@@ -65,8 +65,11 @@ class RedisConnection {
   redisContext* context_;
   std::string address_;
   std::string why_;
+  // Commands, and how much of them the socket has taken. Not hiredis' own buffer: that moves all
+  // the rest to its front after each write, which for a command of many MB is most of the work.
+  std::string out_;
+  size_t sent_ = 0;
   bool lost_ = false;
-  bool wants_write_ = false;
 };
 
 }  // namespace kev

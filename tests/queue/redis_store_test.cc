@@ -100,6 +100,40 @@ TEST_CASE("commits append in order, write blobs and projections, and are read ba
   CHECK(*s.store->TakeEpoch("S") == 1);  // another run has its own epoch
 }
 
+// More than the socket takes at once, with small commands before, between and behind.
+TEST_CASE("large blobs and small commands go out whole and in order, a piece at a time") {
+  Server s;
+  const uint64_t epoch = *s.store->TakeEpoch("R");
+  std::vector<std::string> blobs;
+  for (size_t i = 0; i < 12; ++i) {
+    std::string bytes(i % 3 == 0 ? size_t{9} << 20 : 100 + i, '\0');
+    for (size_t at = 0; at < bytes.size(); ++at) bytes[at] = static_cast<char>(at * (i + 3) >> 7);
+    blobs.push_back(std::move(bytes));
+  }
+  size_t outstanding = 0;
+  bool waited = false;
+  for (size_t i = 0; i < blobs.size(); ++i) {
+    Commit commit = Group(epoch, i, i + 1, "body " + std::to_string(i));
+    commit.blobs = {{RefOf(blobs[i]), blobs[i]}};
+    s.store->Submit(std::make_shared<const Commit>(commit));
+    ++outstanding;
+    waited = waited || s.store->WantsWrite();
+    // Some of it has gone, and more is added to what is left.
+    if (i % 2 == 1) outstanding -= s.store->Poll().size();
+  }
+  CHECK(waited);
+  for (const Completion& done : Await(*s.store, outstanding)) CHECK(done.status.ok());
+  CHECK_FALSE(s.store->WantsWrite());
+  for (const std::string& bytes : blobs) {
+    const auto stored = s.store->Blob(RefOf(bytes).sha256);
+    REQUIRE(stored.ok());
+    const bool same = *stored == bytes;
+    CHECK(same);
+  }
+  s.store->ReadLog("R", 1, blobs.size());
+  CHECK(Await(*s.store, 1)[0].data.size() == blobs.size());
+}
+
 TEST_CASE("a server that forgot the script is taught it again, in order") {
   Server s;
   const uint64_t epoch = *s.store->TakeEpoch("R");
