@@ -203,25 +203,23 @@ void Pipelined::IssueCommit(Operation& op) {
                                   std::to_string(c.last_seq)};
   for (const Projection& p : c.projections) keys.push_back(RunKey(c.run, p.key));
   for (const std::string& key : c.forget) keys.push_back(RunKey(c.run, key));
-  if (!c.snapshot.empty()) keys.push_back(RunKey(c.run, "snap"));
+  if (!c.snapshot.fields.empty()) keys.push_back(RunKey(c.run, c.snapshot.key));
   const std::string count = std::to_string(keys.size());
   std::vector<std::string_view> words{"EVALSHA", script_, count};
   words.insert(words.end(), keys.begin(), keys.end());
   const std::string sum = LogSum(c.last_seq, c.body, c.digest, c.what);
   words.insert(words.end(), {numbers[0], numbers[1], numbers[2], c.body, c.digest, c.what, sum});
-  for (const Projection& p : c.projections) {
+  const auto put = [&](const Projection& p) {
     words.push_back(
         numbers.emplace_back((p.anew ? "-" : "") + std::to_string(2 * p.fields.size())));
     for (const auto& [field, value] : p.fields) {
       words.push_back(field);
       words.push_back(value);
     }
-  }
+  };
+  for (const Projection& p : c.projections) put(p);
   for (size_t i = 0; i < c.forget.size(); ++i) words.push_back("-0");  // anew, and nothing
-  if (!c.snapshot.empty()) {
-    words.push_back(numbers.emplace_back("4"));
-    words.insert(words.end(), {"seq", numbers[2], "state", c.snapshot});
-  }
+  if (!c.snapshot.fields.empty()) put(c.snapshot);
   connection_.Append(words);
   expected_.push_back({Role::kCommit, op.completion.ticket, {}});
 }
@@ -417,13 +415,13 @@ Result<uint64_t> Pipelined::FirstSeq(const std::string& run) {
 
 Result<RedisStore::StoredSnapshot> Pipelined::Snapshot(const std::string& run) {
   const std::string key = RunKey(run, "snap");
-  Result<RedisReply> reply = connection_.Call({"HMGET", key, "seq", "state"});
+  Result<RedisReply> reply = connection_.Call({"HGETALL", key});
   if (!reply) return reply.error();
   StoredSnapshot snapshot;
-  if (reply->list.size() != 2 || reply->list[1].text.empty()) return snapshot;
-  const std::string& seq = reply->list[0].text;
+  for (size_t i = 0; i + 1 < reply->list.size(); i += 2)
+    snapshot.fields[reply->list[i].text] = std::move(reply->list[i + 1].text);
+  const std::string& seq = snapshot.fields["seq"];
   std::from_chars(seq.data(), seq.data() + seq.size(), snapshot.seq);
-  snapshot.state = std::move(reply->list[1].text);
   return snapshot;
 }
 

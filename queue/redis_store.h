@@ -10,6 +10,7 @@
 
 #include <chrono>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -35,8 +36,8 @@ class RedisStore : public Store {
   // First event of the oldest entry; 0: there is none.
   virtual Result<uint64_t> FirstSeq(const std::string& run) = 0;
   struct StoredSnapshot {
-    uint64_t seq = 0;  // 0: there is none
-    std::string state;
+    uint64_t seq = 0;                           // 0: there is none
+    std::map<std::string, std::string> fields;  // for RunCore::FromSnapshot
   };
   virtual Result<StoredSnapshot> Snapshot(const std::string& run) = 0;
   virtual Result<std::string> Blob(const std::string& sha256) = 0;

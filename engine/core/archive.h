@@ -35,7 +35,8 @@ class ArchiveWriter {
   void Double(double d) { out_.Double(d); }
   void Text(const std::string& s) { out_.Text(s); }
   void Any(const Value& v) { out_.Write(v); }
-  void Bytes(const std::string& s) { out_.Bytes(s); }
+  // So many bytes, for the caller to fill.
+  char* Room(size_t bytes) { return out_.Room(bytes); }
   size_t Size(size_t n) {
     out_.Int(static_cast<int64_t>(n));
     return n;
@@ -104,10 +105,8 @@ class ArchiveReader {
 
 // Tables of a million rows: fixed records, little endian.
 template <std::unsigned_integral T>
-void PutFixed(T n, std::string* out) {
-  char bytes[sizeof n];
-  for (size_t i = 0; i < sizeof n; ++i) bytes[i] = static_cast<char>(n >> (8 * i));
-  out->append(bytes, sizeof n);
+void PutFixed(T n, char*& p) {
+  for (size_t i = 0; i < sizeof n; ++i) *p++ = static_cast<char>(n >> (8 * i));
 }
 template <std::unsigned_integral T>
 T TakeFixed(const char*& p) {

@@ -262,14 +262,24 @@ void PackedWriter::Text(std::string_view s) {
   out_->append(s);
 }
 
-void PackedWriter::Bytes(std::string_view s) {
-  if (s.size() <= 0xff)
-    PutTagged(0xc4, s.size(), 1, out_);
-  else if (s.size() <= 0xffff)
-    PutTagged(0xc5, s.size(), 2, out_);
+void PackedWriter::BytesHead(size_t size) {
+  if (size <= 0xff)
+    PutTagged(0xc4, size, 1, out_);
+  else if (size <= 0xffff)
+    PutTagged(0xc5, size, 2, out_);
   else
-    PutTagged(0xc6, s.size(), 4, out_);
+    PutTagged(0xc6, size, 4, out_);
+}
+
+void PackedWriter::Bytes(std::string_view s) {
+  BytesHead(s.size());
   out_->append(s);
+}
+
+char* PackedWriter::Room(size_t bytes) {
+  BytesHead(bytes);
+  out_->resize(out_->size() + bytes);
+  return out_->data() + out_->size() - bytes;
 }
 
 void PackedMap::Close() {

@@ -27,11 +27,14 @@ class PackedWriter {
   void Double(double d);
   void Text(std::string_view s);
   void Bytes(std::string_view s);
+  // So many bytes, for the caller to fill before the next call.
+  char* Room(size_t bytes);
   void Write(const Value& value) { EncodeCanonical(value, out_); }
   void Raw(std::string_view packed) { out_->append(packed); }  // what is packed already
   std::string* out() { return out_; }
 
  private:
+  void BytesHead(size_t size);
   std::string* out_;
 };
 

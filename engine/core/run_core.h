@@ -185,6 +185,19 @@ class RunCore {
   // form may change with kDecisionVersion. Errors: kCorrupt, kConflict (of another version).
   std::string Snapshot() const;
   static Result<std::unique_ptr<RunCore>> FromSnapshot(std::string_view bytes, Options options);
+  // The same as fields: "state", and of the two tables that grow with each candidate, and whose
+  // rows never change, "sources:N" and "binaries:N", the rows after the first N. Who has the fields
+  // of earlier snapshots, as `kept` says, is given only the rows that have come since, so that a
+  // snapshot's size does not grow with the run. `kept` becomes what there is now; {}: nothing.
+  struct TableRows {
+    uint64_t sources = 0;
+    uint64_t binaries = 0;
+  };
+  using SnapshotFields = std::map<std::string, std::string>;
+  SnapshotFields SnapshotSince(TableRows* kept) const;
+  // Of the newest "state" and all the rows' fields.
+  static Result<std::unique_ptr<RunCore>> FromSnapshot(const SnapshotFields& fields,
+                                                       Options options);
 
   // Run time at which something is due without any event (wall budget); nullopt: nothing is.
   std::optional<int64_t> NextDeadline() const;
@@ -259,6 +272,9 @@ class RunCore {
 
  private:
   friend struct SnapshotForm;  // run_core_snapshot.cc
+  std::string State(bool rows_apart) const;
+  static Result<std::unique_ptr<RunCore>> FromState(std::string_view bytes,
+                                                    const SnapshotFields& rows, Options options);
   // Four bytes each: a million may be gone. Usual: every attempt was a first one and was reported;
   // else see unusual_.
   struct GoneRequest {

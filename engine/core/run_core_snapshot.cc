@@ -13,7 +13,7 @@
 namespace kev {
 namespace {
 
-constexpr int64_t kForm = 3;  // raise when the form changes and kDecisionVersion does not
+constexpr int64_t kForm = 4;  // raise when the form changes and kDecisionVersion does not
 
 Error Damaged(const std::string& what) {
   return Error{Code::kCorrupt,
@@ -117,11 +117,15 @@ void Transfer(A& a, SearchState& s) {
               s.best);
 }
 struct SnapshotForm {
+  static constexpr const char* kSources = "sources";
+  static constexpr const char* kBinaries = "binaries";
+  static constexpr const char* kState = "state";
+
   // Large tables.
-  static void Put(const RunCore::GoneCandidate& g, std::string* out) {
-    PutFixed<uint8_t>(g.verdict, out);
-    PutFixed<uint8_t>(static_cast<uint8_t>((g.gone ? 1 : 0) | (g.usual ? 2 : 0)), out);
-    PutFixed<uint16_t>(g.origin, out);
+  static void Put(const RunCore::GoneCandidate& g, char*& p) {
+    PutFixed<uint8_t>(g.verdict, p);
+    PutFixed<uint8_t>(static_cast<uint8_t>((g.gone ? 1 : 0) | (g.usual ? 2 : 0)), p);
+    PutFixed<uint16_t>(g.origin, p);
   }
   static void Take(const char*& p, RunCore::GoneCandidate* g) {
     g->verdict = TakeFixed<uint8_t>(p);
@@ -130,24 +134,65 @@ struct SnapshotForm {
     g->usual = (flags & 2) != 0;
     g->origin = TakeFixed<uint16_t>(p);
   }
-  static void Put(const RunCore::GoneRequest& g, std::string* out) {
-    PutFixed<uint16_t>(g.step, out);
-    PutFixed<uint8_t>(g.usual ? 1 : 0, out);
+  static void Put(const RunCore::GoneRequest& g, char*& p) {
+    PutFixed<uint16_t>(g.step, p);
+    PutFixed<uint8_t>(g.usual ? 1 : 0, p);
   }
   static void Take(const char*& p, RunCore::GoneRequest* g) {
     g->step = TakeFixed<uint16_t>(p);
     g->usual = TakeFixed<uint8_t>(p) != 0;
   }
-  static void Put(const Twins::Entry& e, std::string* out) {
-    for (const uint32_t word : e.words) PutFixed(word, out);
-    PutFixed(e.number, out);
+  static void Put(const Twins::Entry& e, char*& p) {
+    for (const uint32_t word : e.words) PutFixed(word, p);
+    PutFixed(e.number, p);
   }
   template <class Rows>
   static void PutTable(ArchiveWriter& a, const Rows& rows, size_t row_bytes) {
-    std::string bytes;
-    bytes.reserve(rows.size() * row_bytes);
-    for (const auto& row : rows) Put(row, &bytes);
-    a.Bytes(bytes);
+    char* p = a.Room(rows.size() * row_bytes);
+    for (const auto& row : rows) Put(row, p);
+  }
+  // Rows of a twins' table that are kept apart: digest of the rest, rows.
+  static constexpr size_t kTwin = 20;
+  static constexpr size_t kSum = sizeof(Digest128);
+  static std::string RowsFrom(const Twins& twins, size_t first) {
+    std::string bytes(kSum + (twins.entries().size() - first) * kTwin, '\0');
+    char* p = bytes.data() + kSum;
+    for (size_t i = first; i < twins.entries().size(); ++i) Put(twins.entries()[i], p);
+    p = bytes.data();
+    const Digest128 digest = DigestOf(std::string_view(bytes).substr(kSum));
+    PutFixed(digest.lo, p);
+    PutFixed(digest.hi, p);
+    return bytes;
+  }
+  // False: they are none.
+  static bool TakeRows(std::string_view bytes, Twins* twins) {
+    if (bytes.size() % kTwin != 0) return false;
+    const char* p = bytes.data();
+    for (size_t i = 0; i < bytes.size() / kTwin; ++i) {
+      Twins::Entry e;
+      for (uint32_t& word : e.words) word = TakeFixed<uint32_t>(p);
+      e.number = TakeFixed<uint32_t>(p);
+      twins->First(e.digest(), e.number);
+    }
+    return true;
+  }
+  static bool TakeApart(const RunCore::SnapshotFields& fields, const std::string& name,
+                        uint64_t rows, Twins* twins) {
+    for (uint64_t at = 0; at < rows; at = twins->entries().size()) {
+      const auto field = fields.find(RowsName(name, at));
+      if (field == fields.end() || field->second.size() <= kSum) return false;
+      const std::string_view bytes = std::string_view(field->second).substr(kSum);
+      const char* p = field->second.data();
+      const auto lo = TakeFixed<uint64_t>(p);
+      const auto hi = TakeFixed<uint64_t>(p);
+      if (DigestOf(bytes) != Digest128{lo, hi} || !TakeRows(bytes, twins) ||
+          twins->entries().size() != at + bytes.size() / kTwin)
+        return false;
+    }
+    return twins->entries().size() == rows;
+  }
+  static std::string RowsName(const std::string& name, uint64_t first) {
+    return name + ":" + std::to_string(first);
   }
   template <class A, class T>
   static void Table(A& a, std::deque<T>& rows, size_t row_bytes) {
@@ -162,24 +207,22 @@ struct SnapshotForm {
       PutTable(a, rows, row_bytes);
     }
   }
-  template <class A>
-  static void Twin(A& a, Twins& twins) {
-    constexpr size_t kRow = 20;
-    if constexpr (A::kReads) {
-      std::string_view bytes;
-      a.Bytes(bytes);
-      if (bytes.size() % kRow != 0) a.Fail();
-      const char* p = bytes.data();
-      twins.Expect(bytes.size() / kRow);
-      for (size_t i = 0; i < bytes.size() / kRow; ++i) {
-        Twins::Entry e;
-        for (uint32_t& word : e.words) word = TakeFixed<uint32_t>(p);
-        e.number = TakeFixed<uint32_t>(p);
-        twins.First(e.digest(), e.number);
-      }
-    } else {
-      PutTable(a, twins.entries(), kRow);
-    }
+  // How many rows are apart, then the rows that are not. Apart: when writing, all of them; when
+  // reading, where they are.
+  static void Twin(ArchiveWriter& a, Twins& twins, const std::string&, bool apart) {
+    uint64_t rows = apart ? twins.entries().size() : 0;
+    Transfer(a, rows);
+    static const std::deque<Twins::Entry> kNone;
+    PutTable(a, apart ? kNone : twins.entries(), kTwin);
+  }
+  static void Twin(ArchiveReader& a, Twins& twins, const std::string& name,
+                   const RunCore::SnapshotFields& apart) {
+    uint64_t rows = 0;
+    Transfer(a, rows);
+    std::string_view bytes;
+    a.Bytes(bytes);
+    if (!a.ok()) return;
+    if (!TakeApart(apart, name, rows, &twins) || !TakeRows(bytes, &twins)) a.Fail();
   }
   // How many were numbered, and those that are there with their numbers. `gone` says how many may
   // be missing, so that a damaged number asks for no memory.
@@ -240,8 +283,8 @@ struct SnapshotForm {
     }
   }
 
-  template <class A>
-  static void State(A& a, RunCore& r) {
+  template <class A, class Apart>
+  static void State(A& a, RunCore& r, const Apart& apart) {
     Transfer(a, r.run_);
     PlanNow(a, r.plan_);
     TransferAll(a, r.about_, r.phase_, r.last_seq_, r.now_ms_, r.paused_, r.still_since_ms_,
@@ -251,8 +294,8 @@ struct SnapshotForm {
     Unusual(a, r.unusual_);
     Numbered(a, r.candidates_, r.gone_candidates_.size());
     Numbered(a, r.requests_, r.gone_requests_.size());
-    Twin(a, r.by_source_);
-    Twin(a, r.by_binary_);
+    Twin(a, r.by_source_, kSources, apart);
+    Twin(a, r.by_binary_, kBinaries, apart);
     TransferAll(a, r.prepared_, r.to_let_go_, r.requests_to_let_go_, r.spent_, r.claims_,
                 r.confirmed_, r.best_, r.dead_, r.claim_, r.ended_, r.stopped_by_, r.disabled_,
                 r.searches_, r.last_search_, r.changed_, r.strongest_, r.ranking_, r.evaluated_,
@@ -375,28 +418,57 @@ struct SnapshotForm {
   }
 };
 
-std::string RunCore::Snapshot() const {
+std::string RunCore::Snapshot() const { return State(false); }
+
+RunCore::SnapshotFields RunCore::SnapshotSince(TableRows* kept) const {
+  SnapshotFields fields;
+  fields[SnapshotForm::kState] = State(true);
+  const auto add = [&](const Twins& twins, const char* name, uint64_t* rows) {
+    if (const size_t all = twins.entries().size(); all > *rows) {
+      fields[SnapshotForm::RowsName(name, *rows)] = SnapshotForm::RowsFrom(twins, *rows);
+      *rows = all;
+    }
+  };
+  add(by_source_, SnapshotForm::kSources, &kept->sources);
+  add(by_binary_, SnapshotForm::kBinaries, &kept->binaries);
+  return fields;
+}
+
+Result<std::unique_ptr<RunCore>> RunCore::FromSnapshot(const SnapshotFields& fields,
+                                                       Options options) {
+  const auto state = fields.find(SnapshotForm::kState);
+  if (state == fields.end()) return Damaged("it has no state");
+  return FromState(state->second, fields, options);
+}
+
+Result<std::unique_ptr<RunCore>> RunCore::FromSnapshot(std::string_view bytes, Options options) {
+  return FromState(bytes, {}, options);
+}
+
+std::string RunCore::State(bool rows_apart) const {
   std::string body;
   ArchiveWriter writer(&body);
   bool keep_ended = options_.keep_ended;
   Transfer(writer, keep_ended);
-  SnapshotForm::State(writer, const_cast<RunCore&>(*this));  // writing changes nothing
+  SnapshotForm::State(writer, const_cast<RunCore&>(*this), rows_apart);  // changes nothing
   const Digest128 digest = DigestOf(body);
-  std::string sum;
-  PutFixed(digest.lo, &sum);
-  PutFixed(digest.hi, &sum);
+  char sum[sizeof digest];
+  char* p = sum;
+  PutFixed(digest.lo, p);
+  PutFixed(digest.hi, p);
   std::string bytes;
   bytes.reserve(body.size() + 64);
   PackedWriter out(&bytes);
   out.List(4);
   out.Int(kForm);
   out.Int(kDecisionVersion);
-  out.Bytes(sum);
+  out.Bytes({sum, sizeof sum});
   out.Bytes(body);
   return bytes;
 }
 
-Result<std::unique_ptr<RunCore>> RunCore::FromSnapshot(std::string_view bytes, Options options) {
+Result<std::unique_ptr<RunCore>> RunCore::FromState(std::string_view bytes,
+                                                    const SnapshotFields& rows, Options options) {
   const PackedView whole(bytes);
   PackedItems items(whole);
   if (!whole.IsList() || whole.size() < 2 || !items.Next() || !items.value().IsInt())
@@ -425,7 +497,7 @@ Result<std::unique_ptr<RunCore>> RunCore::FromSnapshot(std::string_view bytes, O
   auto core = std::make_unique<RunCore>("", options);
   bool kept_ended = true;
   Transfer(reader, kept_ended);
-  SnapshotForm::State(reader, *core);
+  SnapshotForm::State(reader, *core, rows);
   if (!reader.ok() || !reader.AtEnd()) return Damaged("its parts cannot be read");
   const std::string misfit = SnapshotForm::Misfit(*core);
   if (!misfit.empty()) return Damaged("its " + misfit + " cannot be");

@@ -125,7 +125,13 @@ void HostedRun::TakeSnapshot(uint64_t seq, const std::vector<RecordPart>& change
   // the same.
   const uint64_t since = seq - snapshot_seq_;
   if (since < options_.snapshot_events || since < snapshot_seq_ / kSnapshotShare) return;
-  request->snapshot = core_->Snapshot();
+  // What the store has of a snapshot of an engine before this one is not known here.
+  request->snapshot.key = "snap";
+  request->snapshot.anew = !snapshot_begun_;
+  snapshot_begun_ = true;
+  for (auto& field : core_->SnapshotSince(&snapshot_rows_))
+    request->snapshot.fields.push_back(std::move(field));
+  request->snapshot.fields.emplace_back("seq", std::to_string(seq));
   for (; !ended_.empty() && ended_.front().first <= snapshot_seq_; ended_.pop_front()) {
     const Subject subject = ended_.front().second;
     // The best ones are kept by the core, and in the store.

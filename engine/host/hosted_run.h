@@ -145,6 +145,8 @@ class HostedRun {
   uint64_t next_seq_;
   uint64_t confirmed_seq_;
   uint64_t snapshot_seq_;
+  bool snapshot_begun_ = false;
+  RunCore::TableRows snapshot_rows_;  // that were given with snapshots
   // Records that a later snapshot takes out of the store: (event that ended it, key).
   std::deque<std::pair<uint64_t, Subject>> ended_;
   bool held_ = false;  // told to the placer

@@ -35,7 +35,9 @@ struct Commit {
   std::string what;           // a few words per event, for people who look with redis-cli
   std::vector<std::pair<BlobRef, std::string>> blobs;
   std::vector<Projection> projections;
-  std::string snapshot;             // of the core after this group; empty: none is due
+  // Of the core after this group (RunCore::SnapshotSince): what changes of the projection
+  // "snap"; without fields: none is due.
+  Projection snapshot;
   std::vector<std::string> forget;  // projections that are taken away
 };
 

@@ -30,6 +30,7 @@ class Fake {
     return epoch_;
   }
   Fields projection(const std::string& key) { return store_.projection("R", key); }
+  Fields snapshot() { return store_.projection("R", "snap"); }
 
  private:
   FakeStore store_;
@@ -54,6 +55,11 @@ class Redis {
     auto all = (*admin)->Projections("R");
     REQUIRE(all.ok());
     return (*all)[key];
+  }
+  Fields snapshot() {
+    const auto stored = store_->Snapshot("R");
+    REQUIRE(stored.ok());
+    return stored->fields;
   }
 
  private:
@@ -168,6 +174,28 @@ TEST_CASE_TEMPLATE("projections: fields are added, written anew, and taken away"
   CHECK(rig.projection("cand:1") == Fields{{"state", "active"}});
   CHECK(rig.projection("cand:2").empty());
   CHECK(rig.projection("run") == Fields{{"record", "1"}});
+}
+
+TEST_CASE_TEMPLATE("a snapshot adds to the one before, or takes its place", Rig, Fake, Redis) {
+  Rig rig;
+  Store& store = rig.store();
+  const uint64_t epoch = rig.TakeEpoch();
+  const auto put = [&](uint64_t seq, const Fields& fields, bool anew) {
+    Commit commit = Group(epoch, seq - 1, seq, "x");
+    commit.projections = {{"cand:1", {{"state", "active"}}}};
+    commit.forget = {"cand:2"};
+    commit.snapshot = {"snap", {fields.begin(), fields.end()}, anew};
+    REQUIRE(Put(store, commit).ok());
+  };
+  put(1, {{"state", "a"}, {"sources:0", "1"}, {"seq", "1"}}, true);
+  put(2, {{"state", "b"}, {"sources:7", "2"}, {"seq", "2"}}, false);
+  CHECK(rig.snapshot() ==
+        Fields{{"state", "b"}, {"sources:0", "1"}, {"sources:7", "2"}, {"seq", "2"}});
+  REQUIRE(Put(store, Group(epoch, 2, 3, "none is due")).ok());
+  CHECK(rig.snapshot()["state"] == "b");
+  put(4, {{"state", "c"}, {"seq", "4"}}, true);
+  CHECK(rig.snapshot() == Fields{{"state", "c"}, {"seq", "4"}});
+  CHECK(rig.projection("cand:1") == Fields{{"state", "active"}});
 }
 
 TEST_CASE_TEMPLATE("a record may have thousands of fields, or none", Rig, Fake, Redis) {

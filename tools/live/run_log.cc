@@ -76,7 +76,7 @@ Result<std::unique_ptr<RunCore>> RunLog::Load(RedisStore& store, RunCore::Option
     if (!snapshot) return snapshot.error();
     if (snapshot->seq != 0) {
       // Another version's snapshot is no error: the log says all of it.
-      auto restored = RunCore::FromSnapshot(snapshot->state, options);
+      auto restored = RunCore::FromSnapshot(snapshot->fields, options);
       if (restored && (*restored)->last_seq() == snapshot->seq && (*restored)->run() == run_)
         core = std::move(*restored);
     }
@@ -123,7 +123,7 @@ Status RunLog::Follow(RedisStore& store, HostedRun* run, BlobFile* blobs, Trim t
 void RunLog::Committed(const Commit& commit) {
   if (failed_ || commit.last_seq <= file_->last_seq()) return;
   // A snapshot's own entry stays in the store: it is cut off the file when the file is taken up.
-  Status s = commit.snapshot.empty() ? Status() : file_->EndRecord();
+  Status s = commit.snapshot.fields.empty() ? Status() : file_->EndRecord();
   if (s.ok()) s = file_->Append({commit.last_seq, commit.body, commit.digest, commit.what});
   if (blobs_ != nullptr) {
     for (const auto& [ref, bytes] : commit.blobs) {
@@ -131,7 +131,7 @@ void RunLog::Committed(const Commit& commit) {
       moved_.push_back(ref.sha256);
     }
   }
-  if (s.ok() && !commit.snapshot.empty()) {
+  if (s.ok() && !commit.snapshot.fields.empty()) {
     s = file_->Sync();
     if (s.ok() && blobs_ != nullptr) s = blobs_->Sync();
     // The entry of the snapshot itself stays: an empty stream would not say where the log ends.

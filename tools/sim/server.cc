@@ -27,9 +27,9 @@ SimServer::Log SimServer::WholeLog(const std::string& name) const {
   return log;
 }
 
-std::pair<uint64_t, std::string> SimServer::Snapshot(const std::string& name) const {
+std::pair<uint64_t, RunCore::SnapshotFields> SimServer::Snapshot(const std::string& name) const {
   const auto run = runs_.find(name);
-  if (run == runs_.end()) return {0, ""};
+  if (run == runs_.end()) return {0, {}};
   return {run->second.snapshot_seq, run->second.snapshot};
 }
 
@@ -120,10 +120,10 @@ void SimServer::Keep(Run& run, const Commit& commit) {
     for (const auto& [field, value] : p.fields) run.records[p.key][field] = value;
   }
   for (const std::string& key : commit.forget) run.records.erase(key);
-  if (!commit.snapshot.empty()) {
-    run.snapshot_seq = commit.last_seq;
-    run.snapshot = commit.snapshot;
-  }
+  if (commit.snapshot.fields.empty()) return;
+  run.snapshot_seq = commit.last_seq;
+  if (commit.snapshot.anew) run.snapshot.clear();
+  for (const auto& [field, value] : commit.snapshot.fields) run.snapshot[field] = value;
 }
 
 // Strict: the sync comes before every answer, and before what others read.

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "engine/core/random.h"
+#include "engine/core/run_core.h"
 #include "engine/host/store.h"
 #include "tools/sim/ledger.h"
 #include "tools/sim/story.h"
@@ -54,7 +55,8 @@ class SimServer {
   uint64_t TakeEpoch(const std::string& run, uint64_t engine);
   Log WholeLog(const std::string& run) const;
   const Projections& Records(const std::string& run) { return runs_[run].records; }
-  std::pair<uint64_t, std::string> Snapshot(const std::string& run) const;  // its seq; 0: none
+  std::pair<uint64_t, RunCore::SnapshotFields> Snapshot(
+      const std::string& run) const;  // its seq; 0: none
   bool Has(const std::string& sha256) const { return blobs_.contains(sha256); }
 
   // What is due takes effect.
@@ -92,7 +94,7 @@ class SimServer {
     uint64_t epoch = 0;
     uint64_t owner = 0;  // the engine that took the epoch
     uint64_t snapshot_seq = 0;
-    std::string snapshot;
+    std::map<std::string, std::string> snapshot;
   };
 
   void Effect(Operation& operation);

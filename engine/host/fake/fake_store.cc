@@ -43,12 +43,13 @@ Status FakeStore::Keep(const Commit& commit) {
   for (const auto& [ref, bytes] : commit.blobs) blobs_[ref.sha256] = bytes;
   run.log.push_back(
       {commit.expected_seq + 1, commit.last_seq, commit.body, commit.digest, commit.what});
-  for (const Projection& p : commit.projections) {
+  const auto write = [&](const Projection& p) {
     if (p.anew) run.projections.erase(p.key);
     for (const auto& [field, value] : p.fields) run.projections[p.key][field] = value;
-  }
+  };
+  for (const Projection& p : commit.projections) write(p);
   for (const std::string& key : commit.forget) run.projections.erase(key);
-  if (!commit.snapshot.empty()) run.snapshot = commit.snapshot;
+  if (!commit.snapshot.fields.empty()) write(commit.snapshot);
   return {};
 }
 
@@ -79,11 +80,6 @@ uint64_t FakeStore::Trim(const std::string& run, uint64_t seq,
   for (const std::string& sha256 : blobs) blobs_.erase(sha256);
   std::erase_if(runs_[run].log, [&](const Entry& e) { return e.last_seq <= seq; });
   return Answer({});
-}
-
-std::string FakeStore::snapshot(const std::string& run) const {
-  const auto it = runs_.find(run);
-  return it == runs_.end() ? "" : it->second.snapshot;
 }
 
 void FakeStore::LoseTail(const std::string& run, size_t entries) {

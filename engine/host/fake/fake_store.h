@@ -55,8 +55,6 @@ class FakeStore : public Store {
   bool WantsWrite() const override { return false; }
 
   const std::vector<Entry>& log(const std::string& run) const;
-  // The last snapshot that came with a commit; empty: none did.
-  std::string snapshot(const std::string& run) const;
   // The newest `entries` of the log vanish, as they may with a server that does not sync each
   // write.
   void LoseTail(const std::string& run, size_t entries);
@@ -71,7 +69,6 @@ class FakeStore : public Store {
   struct Run {
     std::vector<Entry> log;
     std::map<std::string, std::map<std::string, std::string>> projections;
-    std::string snapshot;
   };
   Status Keep(const Commit& commit);
   uint64_t Answer(Status status, std::vector<std::string> data = {});
