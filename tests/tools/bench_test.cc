@@ -28,4 +28,7 @@ TEST_CASE("kevolve-bench refuses what it does not know") {
   const CommandResult result = sandbox.Run({"kevolve-bench", "frame", "--candidates", "-3"});
   CHECK(result.exit_code == 2);
   CHECK(result.err.find("--candidates") != std::string::npos);
+  const CommandResult few = sandbox.Run({"kevolve-bench", "growth", "--candidates", "99999"});
+  CHECK(few.exit_code == 2);
+  CHECK(few.err.find("--candidates 99999 is too few") != std::string::npos);
 }

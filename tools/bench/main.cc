@@ -24,7 +24,7 @@ constexpr const char* kUsage =
     "  restart  from the start of an engine to its first hand-out, with jobs outstanding\n"
     "           [--jobs N] [--durability strict|normal|fast]\n"
     "  growth   what a candidate costs as their number grows, in time and memory\n"
-    "           [--candidates N] [--durability strict|normal|fast]\n"
+    "           [--candidates N, 100000 at least] [--durability strict|normal|fast]\n"
     "  steady   whether memory stays flat over a long stream of no-op jobs\n"
     "           [--jobs N] [--workers N] [--durability strict|normal|fast]\n"
     "  death    how soon a killed and a stopped worker are noticed\n"
