@@ -140,7 +140,7 @@ void Keep(const RunCore& core, RunCore::TableRows* rows, RunCore::SnapshotFields
 }
 
 TEST_CASE("snapshots that give only the rows that have come since make the same core") {
-  size_t saved = 0;
+  size_t with_rows = 0;
   for (uint64_t seed = 1; seed <= Seeds(40); ++seed) {
     CAPTURE(seed);
     RandomRun run(seed);
@@ -165,12 +165,13 @@ TEST_CASE("snapshots that give only the rows that have come since make the same 
       CHECK(none.binaries == rows.binaries);
     }
     if (rows.sources == 0) continue;
-    RunCore::SnapshotFields idle = run.core().SnapshotSince(&rows);
+    run.core().SnapshotSince(&rows);
     const RunCore::SnapshotFields nothing = run.core().SnapshotSince(&rows);
     CHECK(nothing.size() == 1);  // the state
-    saved += run.core().Snapshot().size() - nothing.at("state").size();
+    CHECK(run.core().Snapshot().size() > nothing.at("state").size());
+    ++with_rows;
   }
-  CHECK(saved > 1000);
+  CHECK(with_rows > 0);
 }
 
 TEST_CASE("rows that are missing, doubled, of another place or damaged are no snapshot") {
