@@ -6,12 +6,7 @@ namespace kev {
 namespace {
 
 volatile std::sig_atomic_t g_interrupts = 0;
-std::atomic<bool> g_interrupted{false};
-static_assert(std::atomic<bool>::is_always_lock_free);  // set by a signal handler
-extern "C" void CountInterrupt(int) {
-  g_interrupts = g_interrupts + 1;
-  g_interrupted = true;
-}
+extern "C" void CountInterrupt(int) { g_interrupts = g_interrupts + 1; }
 
 }  // namespace
 
@@ -34,8 +29,5 @@ InterruptCounter::~InterruptCounter() {
 }
 
 int InterruptCounter::count() const { return g_interrupts; }
-
-InterruptFlag::InterruptFlag() { g_interrupted = false; }
-const std::atomic<bool>& InterruptFlag::flag() const { return g_interrupted; }
 
 }  // namespace kev
