@@ -11,13 +11,14 @@ namespace kev {
 struct Target {
   std::string name;
   std::string about;
-  std::string artefact;  // kind of what compile gives: shared_library, cubin, …
+  std::string artefact;  // kind of what compile gives: shared_library, cubin
   struct Language {
     // argv; "{output}" and "{source}" are replaced, "{flags}" and "{link}" by any number of words
     std::vector<std::string> compile;
+    std::string artefact;  // kind of what it gives; "": the target's
   };
   std::map<std::string, Language> languages;  // by file suffix, ".c"
-  std::string runner;                         // "cpu"
+  std::string runner;                         // "cpu", "cuda"
   std::string cores;                          // CPUs: "last", or a list like "1" or "2-3"
   std::map<std::string, double>
       peaks;  // flops (1/s), bytes (1/s) of one core, datasheet; empty: not known

@@ -7,6 +7,8 @@
 namespace kev {
 namespace {
 
+const std::vector<std::string> kArtefacts = {"shared_library", "cubin"};
+
 void ReadLanguage(const YamlNode& key, const YamlNode& node, Report& report, Target* target) {
   Target::Language language;
   const YamlNode* compile = nullptr;
@@ -16,7 +18,8 @@ void ReadLanguage(const YamlNode& key, const YamlNode& node, Report& report, Tar
                   compile = &value;
                   Texts (&language.compile)(value, r);
                 },
-                true}},
+                true},
+               {"artefact", TextIn(&language.artefact, kArtefacts)}},
               report);
   if (key.text.size() < 2 || key.text.front() != '.') {
     report.Error(key.at,
@@ -88,13 +91,20 @@ LoadTargetOutcome LoadTarget(const FileSource& files, const std::string& path) {
               {{"kevolve_target", FormatVersion(), true},
                {"name", Text(&target->name), true},
                {"about", Text(&target->about)},
-               {"artefact", TextIn(&target->artefact, {"shared_library"}), true},
+               {"artefact", TextIn(&target->artefact, kArtefacts), true},
                {"languages", languages, true},
-               {"runner", TextIn(&target->runner, {"cpu"}), true},
+               {"runner", TextIn(&target->runner, {"cpu", "cuda"}), true},
                {"device", device, true},
                {"peaks", peaks},
                {"environment", TextMap(&target->environment)}},
               report, {"knowledge", "resource_usage", "toolchain"});
+  const auto gives_cubins = [&] {
+    return target->artefact == "cubin" ||
+           std::any_of(target->languages.begin(), target->languages.end(),
+                       [](const auto& l) { return l.second.artefact == "cubin"; });
+  };
+  if (target->runner == "cpu" && gives_cubins())
+    report.Error(root->at, "cubins run on a GPU: such a target needs `runner: cuda`");
   const bool good = !report.HasErrors();
   return {report.Take(), good ? std::move(target) : nullptr};
 }

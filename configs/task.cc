@@ -2,25 +2,25 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 namespace kev {
 namespace {
 
-struct DTypeRow {
-  DType dtype;
-  const char* name;
-  const char* c_type;
-  uint32_t size;
-  bool real;
-};
-constexpr std::array<DTypeRow, 5> kDTypes = {{
-    {DType::kF32, "f32", "float", 4, true},
-    {DType::kF64, "f64", "double", 8, true},
-    {DType::kI32, "i32", "int32_t", 4, false},
-    {DType::kI64, "i64", "int64_t", 8, false},
-    {DType::kU8, "u8", "uint8_t", 1, false},
+constexpr std::array<std::pair<ValueClass, const char*>, 12> kValueClasses = {{
+    {ValueClass::kFill, "fill"},
+    {ValueClass::kUniform, "uniform"},
+    {ValueClass::kNormal, "normal"},
+    {ValueClass::kLarge, "large"},
+    {ValueClass::kTiny, "tiny"},
+    {ValueClass::kDenormal, "denormal"},
+    {ValueClass::kZeros, "zeros"},
+    {ValueClass::kOnes, "ones"},
+    {ValueClass::kSorted, "sorted"},
+    {ValueClass::kRepeated, "repeated"},
+    {ValueClass::kInfinities, "infinities"},
+    {ValueClass::kNans, "nans"},
 }};
-const DTypeRow& Row(DType dtype) { return kDTypes[static_cast<size_t>(dtype)]; }
 
 NameLookup LookupIn(const Axes& axes) {
   return [&axes](std::string_view name, Value* out) {
@@ -29,6 +29,12 @@ NameLookup LookupIn(const Axes& axes) {
     *out = axis->second;
     return Lookup::kFound;
   };
+}
+
+std::string DeclareParameter(const Argument& argument) {
+  std::string out = argument.role == Argument::Role::kIn ? "const " : "";
+  out += CType(argument.dtype);
+  return out + (IsArray(argument) ? "* " : " ") + argument.name;
 }
 
 std::string AsDefine(const Value& value) {
@@ -45,17 +51,28 @@ std::string AsDefine(const Value& value) {
 
 }  // namespace
 
-const char* Name(DType dtype) { return Row(dtype).name; }
+bool IsInput(const Argument& argument) {
+  return argument.role == Argument::Role::kIn || argument.role == Argument::Role::kInOut;
+}
 
-std::optional<DType> DTypeFrom(std::string_view name) {
-  for (const DTypeRow& row : kDTypes) {
-    if (row.name == name) return row.dtype;
+bool IsOutput(const Argument& argument) {
+  return argument.role == Argument::Role::kOut || argument.role == Argument::Role::kInOut ||
+         argument.role == Argument::Role::kReturn;
+}
+
+bool IsArray(const Argument& argument) {
+  return argument.role == Argument::Role::kIn || argument.role == Argument::Role::kOut ||
+         argument.role == Argument::Role::kInOut || argument.role == Argument::Role::kWorkspace;
+}
+
+const char* Name(ValueClass values) { return kValueClasses[static_cast<size_t>(values)].second; }
+
+std::optional<ValueClass> ValueClassFrom(std::string_view name) {
+  for (const auto& [values, text] : kValueClasses) {
+    if (name == text && values != ValueClass::kFill) return values;
   }
   return std::nullopt;
 }
-
-uint32_t SizeOf(DType dtype) { return Row(dtype).size; }
-bool IsFloat(DType dtype) { return Row(dtype).real; }
 
 Result<double> EvaluateOver(const Program& program, const Axes& axes) {
   Result<Value> value = Evaluate(program, LookupIn(axes));
@@ -64,8 +81,14 @@ Result<double> EvaluateOver(const Program& program, const Axes& axes) {
   return value->AsDouble();
 }
 
-Result<uint64_t> ElementCount(const Argument& argument, const Axes& axes) {
-  uint64_t count = 1;
+Result<double> ScalarValue(const Argument& argument, const Axes& axes) {
+  Result<double> value = EvaluateOver(argument.scalar, axes);
+  if (!value) return value.error();
+  return RoundTo(argument.dtype, *value);
+}
+
+Result<std::vector<uint64_t>> Dimensions(const Argument& argument, const Axes& axes) {
+  std::vector<uint64_t> sizes;
   for (const Program& dim : argument.dims) {
     Result<Value> value = Evaluate(dim, LookupIn(axes));
     if (!value) return value.error();
@@ -73,7 +96,17 @@ Result<uint64_t> ElementCount(const Argument& argument, const Axes& axes) {
       return Error{Code::kInvalid, "dimension `" + dim.text + "` of " + argument.name + " is " +
                                        ToJson(*value) + ", not a whole number from 0"};
     }
-    if (__builtin_mul_overflow(count, static_cast<uint64_t>(value->AsInt()), &count)) {
+    sizes.push_back(static_cast<uint64_t>(value->AsInt()));
+  }
+  return sizes;
+}
+
+Result<uint64_t> ElementCount(const Argument& argument, const Axes& axes) {
+  const Result<std::vector<uint64_t>> sizes = Dimensions(argument, axes);
+  if (!sizes) return sizes.error();
+  uint64_t count = 1;
+  for (const uint64_t size : *sizes) {
+    if (__builtin_mul_overflow(count, size, &count)) {
       return Error{Code::kInvalid, "the size of " + argument.name + " overflows"};
     }
   }
@@ -81,17 +114,29 @@ Result<uint64_t> ElementCount(const Argument& argument, const Axes& axes) {
 }
 
 std::string Declaration(const Task& task) {
-  std::string out = "void " + task.function + "(";
+  std::string out = task.returns ? CType(task.returns->dtype) : "void";
+  out += " " + task.function + "(";
   for (const Argument& argument : task.arguments) {
     if (&argument != &task.arguments.front()) out += ", ";
-    if (argument.role == Argument::Role::kAxis) {
-      out += "int64_t " + argument.name;
-    } else {
-      if (argument.role == Argument::Role::kIn) out += "const ";
-      out += std::string(Row(argument.dtype).c_type) + "* " + argument.name;
-    }
+    out += DeclareParameter(argument);
   }
   return out + ")";
+}
+
+std::string Declaration(const Task& task, const HelperFunction& helper) {
+  std::string out = "void " + helper.function + "(";
+  for (const std::string& name : helper.arguments) {
+    if (&name != &helper.arguments.front()) out += ", ";
+    if (const Argument* argument = FindArgument(task, name)) out += DeclareParameter(*argument);
+  }
+  return out + ")";
+}
+
+const Argument* FindArgument(const Task& task, std::string_view name) {
+  for (const Argument& argument : task.arguments) {
+    if (argument.name == name) return &argument;
+  }
+  return nullptr;
 }
 
 Result<bool> MeetsConstraints(const Variant& variant, const Value& assignment) {

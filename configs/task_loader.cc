@@ -4,40 +4,29 @@
 
 #include "configs/expression_field.h"
 #include "configs/load.h"
-#include "configs/suggestion.h"
 #include "configs/task_sections.h"
 
 namespace kev {
 namespace {
 
-void ReadTolerance(const YamlNode& node, TaskContext& context) {
-  ReadEach(node, "`tolerance`", context.report, [&](const YamlNode& key, const YamlNode& value) {
-    const std::optional<DType> dtype = DTypeFrom(key.text);
-    if (!dtype) {
-      context.report.Error(
-          key.at, "unknown dtype '" + key.text + "'" + DidYouMean(key.text, {"f32", "f64"}));
-    } else if (!IsFloat(*dtype)) {
-      context.report.Error(key.at,
-                           "integers are compared exactly: " + key.text + " takes no tolerance");
-    }
-    Tolerance tolerance;
-    ReadSection(value, "a tolerance",
-                {{"rtol", Number(&tolerance.rtol, 0)}, {"atol", Number(&tolerance.atol, 0)}},
-                context.report);
-    context.task.tolerance[key.text] = tolerance;
-  });
+void ReadTaskName(const YamlNode& node, TaskContext& context) {
+  std::string& name = context.task.name;
+  Text (&name)(node, context.report);
+  // Runs and files are called after it.
+  const bool good = !name.empty() && name.size() <= 64 &&
+                    std::all_of(name.begin(), name.end(), [](unsigned char c) {
+                      return std::isalnum(c) != 0 || c == '-' || c == '_';
+                    });
+  if (!good) {
+    context.report.Error(node.at,
+                         "a task's name is made of letters, digits, '-' and '_', 64 at most");
+  }
 }
 
-void CheckTolerances(const YamlNode& at, TaskContext& context) {
-  for (const Argument& argument : context.task.arguments) {
-    const bool output =
-        argument.role == Argument::Role::kOut || argument.role == Argument::Role::kInOut;
-    if (!output || !IsFloat(argument.dtype) || context.task.tolerance.count(Name(argument.dtype)))
-      continue;
-    context.report.Error(at.at, std::string("the output '") + argument.name + "' is " +
-                                    Name(argument.dtype) + ", but `tolerance` says nothing of " +
-                                    Name(argument.dtype));
-  }
+void ReadCache(const YamlNode& node, TaskContext& context) {
+  std::string word;
+  TextIn(&word, {"warm", "cold"})(node, context.report);
+  context.task.cold_cache = word == "cold";
 }
 
 void ReadTask(const YamlNode& root, TaskContext& context) {
@@ -45,9 +34,10 @@ void ReadTask(const YamlNode& root, TaskContext& context) {
   Report& report = context.report;
   // Sections that speak of others are kept and read in the order of what they need.
   const YamlNode *axes = nullptr, *arguments = nullptr, *workloads = nullptr, *domain = nullptr,
-                 *reference = nullptr, *tolerance = nullptr, *flops = nullptr, *bytes = nullptr,
-                 *baselines = nullptr, *variants = nullptr, *libraries = nullptr,
-                 *function = nullptr, *name = nullptr;
+                 *reference = nullptr, *flops = nullptr, *bytes = nullptr, *baselines = nullptr,
+                 *variants = nullptr, *libraries = nullptr, *function = nullptr, *name = nullptr,
+                 *returns = nullptr, *setup = nullptr, *teardown = nullptr, *cache = nullptr;
+  CorrectnessNodes correctness;
   ReadSection(root, "a task",
               {{"kevolve_task", FormatVersion(), true},
                {"name", Keep(&name), true},
@@ -59,41 +49,42 @@ void ReadTask(const YamlNode& root, TaskContext& context) {
                {"domain", Keep(&domain), true},
                {"seeds", Count32(&task.seeds, 1, 1000)},
                {"reference", Keep(&reference), true},
-               {"tolerance", Keep(&tolerance)},
+               {"tolerance", Keep(&correctness.tolerance)},
+               {"values", Keep(&correctness.values)},
+               {"symmetries", Keep(&correctness.symmetries)},
+               {"nonfinite", Keep(&correctness.nonfinite)},
+               {"flush_to_zero", Keep(&correctness.flush_to_zero)},
+               {"returns", Keep(&returns)},
+               {"setup", Keep(&setup)},
+               {"teardown", Keep(&teardown)},
+               {"cache", Keep(&cache)},
                {"flops", Keep(&flops)},
                {"bytes", Keep(&bytes)},
                {"baselines", Keep(&baselines), true},
                {"variants", Keep(&variants)},
                {"libraries", Keep(&libraries)}},
-              report, {"symmetries", "include", "rewrites"});
+              report, {"include", "rewrites"});
   if (!root.IsMap()) return;
-  if (name != nullptr) {
-    Text (&task.name)(*name, report);
-    // Runs and files are called after it.
-    const bool good = !task.name.empty() && task.name.size() <= 64 &&
-                      std::all_of(task.name.begin(), task.name.end(), [](unsigned char c) {
-                        return std::isalnum(c) != 0 || c == '-' || c == '_';
-                      });
-    if (!good) {
-      report.Error(name->at, "a task's name is made of letters, digits, '-' and '_', 64 at most");
-    }
-  }
+  if (name != nullptr) ReadTaskName(*name, context);
   if (function != nullptr) {
     Text (&task.function)(*function, report);
     if (!IsIdentifier(task.function)) report.Error(function->at, "must be a C identifier");
   }
   if (axes != nullptr) ReadAxes(*axes, context);
+  if (returns != nullptr) ReadReturns(*returns, context);
   if (arguments != nullptr) ReadArguments(*arguments, context);
+  if (setup != nullptr) ReadHelperFunction(*setup, "`setup`", context, &task.setup);
+  if (teardown != nullptr) ReadHelperFunction(*teardown, "`teardown`", context, &task.teardown);
+  if (cache != nullptr) ReadCache(*cache, context);
   if (domain != nullptr) ReadDomain(*domain, context);
   const Symbols symbols = AxisSymbols(task);
   if (flops != nullptr) ReadExpression(*flops, symbols, Wanted::kNumber, report, &task.flops);
   if (bytes != nullptr) ReadExpression(*bytes, symbols, Wanted::kNumber, report, &task.bytes);
   if (workloads != nullptr) ReadWorkloads(*workloads, context);
-  if (tolerance != nullptr) ReadTolerance(*tolerance, context);
-  CheckTolerances(tolerance != nullptr ? *tolerance : root, context);
   if (libraries != nullptr) ReadLibraries(*libraries, context);
   if (reference != nullptr) ReadReference(*reference, context);
   if (baselines != nullptr) ReadBaselines(*baselines, context);
+  ReadCorrectness(root, correctness, context);
   if (variants != nullptr) ReadVariants(*variants, context);
 }
 

@@ -2,10 +2,12 @@
 // with it.
 //
 // Order matters where one section speaks of another: axes, then arguments, domain, workloads;
-// libraries before sources. Threads: functions on values. Errors: go to the Report.
+// libraries before sources; what is right after all of these. Threads: functions on values. Errors:
+// go to the Report.
 #ifndef KEV_CONFIGS_TASK_SECTIONS_H_
 #define KEV_CONFIGS_TASK_SECTIONS_H_
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -30,9 +32,22 @@ Symbols AxisSymbols(const Task& task);
 
 // task_shapes.cc
 void ReadAxes(const YamlNode& node, TaskContext& context);
-void ReadArguments(const YamlNode& node, TaskContext& context);
 void ReadDomain(const YamlNode& node, TaskContext& context);
 void ReadWorkloads(const YamlNode& node, TaskContext& context);
+
+// task_arguments.cc
+void ReadReturns(const YamlNode& node, TaskContext& context);  // before the arguments
+void ReadArguments(const YamlNode& node, TaskContext& context);
+// `setup` or `teardown`.
+void ReadHelperFunction(const YamlNode& node, const std::string& what, TaskContext& context,
+                        std::optional<HelperFunction>* out);
+
+// task_correctness.cc: what is right. After arguments, reference and baselines.
+struct CorrectnessNodes {  // null: the key is not there
+  const YamlNode *tolerance = nullptr, *values = nullptr, *symmetries = nullptr,
+                 *nonfinite = nullptr, *flush_to_zero = nullptr;
+};
+void ReadCorrectness(const YamlNode& root, const CorrectnessNodes& nodes, TaskContext& context);
 
 // task_sources.cc
 void ReadLibraries(const YamlNode& node, TaskContext& context);

@@ -18,21 +18,20 @@ bool StaysInside(const std::string& path) {
 }
 
 void ReadSource(const YamlNode& node, const std::string& what, TaskContext& context,
-                SourceSpec* source) {
+                SourceSpec* source, const std::vector<Field>& more = {}) {
   const YamlNode* libraries = nullptr;
-  ReadSection(node, what,
-              {{"source",
-                [&](const YamlNode& file, Report&) {
-                  ReadSourceFile(file, context, &source->path, &source->text);
-                },
-                true},
-               {"flags", Texts(&source->flags)},
-               {"libraries",
-                [&](const YamlNode& list, Report& r) {
-                  libraries = &list;
-                  Texts (&source->libraries)(list, r);
-                }}},
-              context.report);
+  std::vector<Field> fields = {{"source",
+                                [&](const YamlNode& file, Report&) {
+                                  ReadSourceFile(file, context, &source->path, &source->text);
+                                },
+                                true},
+                               {"flags", Texts(&source->flags)},
+                               {"libraries", [&](const YamlNode& list, Report& r) {
+                                  libraries = &list;
+                                  Texts (&source->libraries)(list, r);
+                                }}};
+  fields.insert(fields.end(), more.begin(), more.end());
+  ReadSection(node, what, fields, context.report);
   if (libraries != nullptr) CheckLibraries(*libraries, context);
 }
 
@@ -74,17 +73,22 @@ void CheckLibraries(const YamlNode& list, TaskContext& context) {
 void ReadLibraries(const YamlNode& node, TaskContext& context) {
   ReadEach(node, "`libraries`", context.report, [&](const YamlNode& key, const YamlNode& value) {
     Library library;
-    ReadSection(
-        value, "a library",
-        {{"link", Texts(&library.link), true}, {"environment", TextMap(&library.environment)}},
-        context.report);
+    ReadSection(value, "a library",
+                {{"link", Texts(&library.link), true},
+                 {"loads", Texts(&library.loads)},
+                 {"environment", TextMap(&library.environment)}},
+                context.report);
     context.task.libraries[key.text] = std::move(library);
   });
 }
 
 void ReadReference(const YamlNode& node, TaskContext& context) {
-  context.task.reference.name = "reference";
-  ReadSource(node, "`reference`", context, &context.task.reference);
+  SourceSpec source;
+  std::string precision;
+  source.name = "reference";
+  ReadSource(node, "`reference`", context, &source, {{"precision", TextIn(&precision, {"f64"})}});
+  context.task.reference_in_f64 = precision == "f64";
+  context.task.reference = std::move(source);
 }
 
 void ReadBaselines(const YamlNode& node, TaskContext& context) {

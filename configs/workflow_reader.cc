@@ -193,6 +193,7 @@ Reader InFlightReader(uint32_t* in_flight) {
 WorkflowDraft ReadWorkflow(const YamlNode& root, Report& report) {
   WorkflowDraft draft;
   Plan& plan = draft.plan;
+  plan.one_binary_once = true;
   draft.top = draft.task_at = draft.target_at = root.at;
   const Reader task = [&](const YamlNode& node, Report& r) {
     draft.task_at = node.at;

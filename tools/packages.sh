@@ -10,7 +10,7 @@ BUILD_PACKAGES=(
   g++ cmake ninja-build pkg-config ccache
   libzmq3-dev cppzmq-dev libhiredis-dev redis-server libmsgpack-cxx-dev
   libyaml-cpp-dev nlohmann-json3-dev libcli11-dev
-  libcurl4-openssl-dev libkainjow-mustache-dev libffi-dev libjemalloc-dev libzstd-dev libssl-dev libopenblas-dev
+  libcurl4-openssl-dev libkainjow-mustache-dev libffi-dev libseccomp-dev bubblewrap libjemalloc-dev libzstd-dev libssl-dev libopenblas-dev
   doctest-dev
 )
 # What the tests use beyond that: network namespaces, a scripted model server, and tools that look into binaries.

@@ -15,6 +15,8 @@ std::vector<StageContract> CompileContracts() {
   compile.facts = {
       {"seconds", FieldType::kDouble, "s", "time the compiler took; of the first time when cached"},
       {"bytes", FieldType::kInt, "bytes", "size of the machine code"},
+      {"isolation", FieldType::kString, "",
+       "how the compiler was confined: bubblewrap, namespaces, landlock or none"},
   };
   compile.program = "compile";
   return {compile};

@@ -10,7 +10,13 @@ std::vector<StageContract> ProfileContracts() {
   profile.about =
       "Measures candidate, incumbent and baselines in separate processes, interleaved; the unit is "
       "the process "
-      "launch. Takes a list of artefacts; gives the figures below and all samples as a blob. "
+      "launch. Takes a list of artefacts; gives the figures below and two blobs: `samples`, all of "
+      "them, and "
+      "`profile`, JSON of a few KiB about why the candidate is as slow as it is (time_s, "
+      "bottleneck, "
+      "roofline, hot_loop, mix, static, workloads, peaks, absent). A final result that is suspect "
+      "is "
+      "measured again and the slower one kept; `samples_other` has the other. "
       "Intervals are at 95 %.";
   profile.settings = {
       {.name = "rigor",
@@ -39,10 +45,25 @@ std::vector<StageContract> ProfileContracts() {
       {"speedup_low", FieldType::kDouble, "ratio", "lower end of its interval"},
       {"speedup_high", FieldType::kDouble, "ratio", "upper end of its interval"},
       {"aa_band", FieldType::kDouble, "log ratio",
-       "half-width of the interval of the A/A control, the baseline against its own copy"},
+       "within which 95 % of such comparisons of the baseline with its own copy stay"},
+      {"faster", FieldType::kBool, "",
+       "final: the interval's lower end is above 1 and the A/A band"},
+      {"noisy", FieldType::kBool, "", "the machine was too busy for the figures to be believed"},
+      {"conditions", FieldType::kMap, "",
+       "clock_ghz, windows, disturbed, run_delay_ms, involuntary_switches, steal_ms, others_ms, "
+       "noise: under what conditions it was measured"},
+      {"cache", FieldType::kString, "", "warm or cold: where a call finds its arrays"},
       {"latency_ns", FieldType::kDouble, "ns", "of one call, weighted over the visible workloads"},
       {"flops", FieldType::kDouble, "1/s", "from the task's formula"},
       {"bytes", FieldType::kDouble, "1/s", "from the task's formula"},
+      {"bottleneck", FieldType::kString, "",
+       "compute, memory-L1, memory-L2, memory-L3, memory-DRAM, latency, front-end, call-overhead "
+       "or "
+       "unknown: what holds back the visible workload on which most time is spent"},
+      {"floor_ns", FieldType::kDouble, "ns",
+       "least time of one call that the machine's peaks allow, of the visible workload that came "
+       "nearest to it; absent where no peak is known. Below the datasheet's: impossible"},
+      {"suspect", FieldType::kBool, "", "faster than the peak measured on this machine allows"},
       {"launches", FieldType::kInt, "", "process launches of the candidate"},
       {"fidelity", FieldType::kString, "", "screen or final"},
       {"baseline", FieldType::kString, "", "the strongest baseline, which speedup is against"},
@@ -53,9 +74,10 @@ std::vector<StageContract> ProfileContracts() {
        "name, speedup, speedup_low, speedup_high against the incumbent"},
       {"workloads", FieldType::kMap, "",
        "by name: speedup, low, high, latency_ns, baseline_ns, flops, bytes, weight, held_out, "
-       "log_ratios per launch"},
+       "log_ratios per launch; bottleneck of visible ones"},
       {"trust", FieldType::kString, "", "B: a host function, timed from outside its code"},
-      {"isolation", FieldType::kString, "", "how the kernels were confined: process"},
+      {"isolation", FieldType::kString, "",
+       "how the kernels were confined: bubblewrap, namespaces, landlock or none; and seccomp"},
   };
   profile.program = "profile";
   return {profile};

@@ -28,7 +28,13 @@ std::vector<StageContract> VerifyContracts() {
       {"held_out", FieldType::kInt, "", "of these, workloads that propose and select cannot see"},
       {"bit_differences", FieldType::kInt, "",
        "full: elements whose bits differ between two calls on the same input"},
-      {"isolation", FieldType::kString, "", "how the kernel was confined: process"},
+      {"cases", FieldType::kInt, "", "inputs on which it was called"},
+      {"errors", FieldType::kMap, "",
+       "of the worst output: median, p99.9 and largest error in ulp and as multiples of what is "
+       "allowed, where, what was expected and what was got"},
+      {"deterministic", FieldType::kBool, "", "full: two calls on the same input agree bit by bit"},
+      {"isolation", FieldType::kString, "",
+       "how the kernel was confined: bubblewrap, namespaces, landlock or none; and seccomp"},
   };
   verify.program = "verify";
   return {verify};

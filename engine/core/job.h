@@ -77,8 +77,8 @@ struct Artefact {
   std::string name;  // "c12", or the baseline's name
   std::string kind;  // shared_library, cubin, …
   BlobRef blob;
-  Value
-      launch;  // map: symbol, and for devices the launch description (grid, block, shared bytes, …)
+  Value launch;  // map: symbol; code: digest of the code alone, 64 hexadecimal digits, where known;
+                 // for devices the launch description (grid, block, shared bytes, …)
   bool operator==(const Artefact&) const = default;
 };
 
@@ -131,7 +131,7 @@ struct Job {
   std::optional<Request> request;   // propose: what to propose
   Value item;                       // foreach: what this branch is for
   Value places;                     // select: map step -> free places (int)
-  Value secret;                     // verify only: what propose and select must never see
+  Value secret;  // verify and profile only: what propose and select must never see
 };
 
 struct Usage {

@@ -136,9 +136,7 @@ std::string RunCore::PayloadOf(const JobKey& key, const StepOutcome& outcome) co
                                      : nullptr;
     const size_t count = (own == nullptr ? 0 : own->size()) +
                          (incumbent != nullptr ? incumbent->artefacts.size() : 0) +
-                         (profile  ? f.baseline_count
-                          : verify ? f.reference_count
-                                   : 0);
+                         (verify || profile ? f.baseline_count + f.reference_count : 0);
     if (count > 0) {
       map.Key("artefacts").List(count);
       if (own != nullptr) {
@@ -147,8 +145,10 @@ std::string RunCore::PayloadOf(const JobKey& key, const StepOutcome& outcome) co
       if (incumbent != nullptr) {
         for (const Artefact& a : incumbent->artefacts) AppendArtefact(a, "incumbent", &out);
       }
-      if (profile) out += f.baselines;
-      if (verify) out += f.references;
+      if (verify || profile) {
+        out += f.baselines;
+        out += f.references;
+      }
     }
     map.Int("attempt", outcome.attempt);
     if (!calibration) {

@@ -133,7 +133,8 @@ struct Plan {
   std::vector<Search> nested;
   // Candidates come from outside (CandidatesGiven), not from propose steps.
   bool given = false;
-  // Two candidates whose compiled code is the same are one: the later is a duplicate.
+  // Two candidates whose compiled code is the same (launch["code"] of their artefacts, else their
+  // bytes) are one: the later is a duplicate.
   bool one_binary_once = false;
   uint64_t candidate_timeout_ms = 0;  // from birth to end, run time; 0: none
   std::vector<Prepared> prepared;

@@ -31,7 +31,7 @@
 namespace kev {
 
 // Raise when the same events would give other commands.
-inline constexpr uint32_t kDecisionVersion = 2;
+inline constexpr uint32_t kDecisionVersion = 3;
 
 struct StartAttempt {
   JobKey key;

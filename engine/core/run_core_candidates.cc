@@ -16,14 +16,29 @@ int HexDigit(char c) {
 }
 
 // The first half of a SHA-256: enough to tell a million sources apart.
-Digest128 KeyOf(const BlobRef& ref) {
+Digest128 KeyOf(const std::string& sha256) {
   Digest128 key;
-  if (ref.sha256.size() < 32) return DigestOf(ref.sha256);
+  if (sha256.size() < 32) return DigestOf(sha256);
   for (size_t i = 0; i < 16; ++i) {
-    key.hi = key.hi << 4 | static_cast<uint64_t>(HexDigit(ref.sha256[i]));
-    key.lo = key.lo << 4 | static_cast<uint64_t>(HexDigit(ref.sha256[16 + i]));
+    key.hi = key.hi << 4 | static_cast<uint64_t>(HexDigit(sha256[i]));
+    key.lo = key.lo << 4 | static_cast<uint64_t>(HexDigit(sha256[16 + i]));
   }
   return key;
+}
+
+// Compile says which code it is as launch["code"], which build id, debug information and names do
+// not change; where it cannot say, it is the file.
+const std::string& CodeOf(const Artefact& artefact) {
+  const std::string& code = artefact.launch["code"].AsString();
+  return code.empty() ? artefact.blob.sha256 : code;
+}
+
+// REQUIRES: not empty. Candidates of several artefacts are one when all of them are.
+Digest128 CodeKey(const std::vector<Artefact>& artefacts) {
+  if (artefacts.size() == 1) return KeyOf(CodeOf(artefacts[0]));
+  std::string all;
+  for (const Artefact& artefact : artefacts) all += CodeOf(artefact) + "\n";
+  return DigestOf(all);
 }
 
 }  // namespace
@@ -85,7 +100,7 @@ void RunCore::On(const CandidatesGiven& e) {
 
 void RunCore::Begin(Candidate& c) {
   if (!c.view.source.empty()) {
-    const uint32_t twin = by_source_.First(KeyOf(c.view.source), c.view.id.number);
+    const uint32_t twin = by_source_.First(KeyOf(c.view.source.sha256), c.view.id.number);
     if (twin != c.view.id.number) {
       End(c, Verdict::kDuplicate, "same source as c" + std::to_string(twin), c.view.origin);
       return;
@@ -139,7 +154,7 @@ void RunCore::Compiled(Candidate& c, const JobKey& key, const std::vector<Artefa
   c.artefacts = std::move(own);
   Changed(c.view.id, RecordPart::Part::kArtefacts);
   if (!plan_.one_binary_once || c.artefacts.empty()) return;
-  const uint32_t twin = by_binary_.First(KeyOf(c.artefacts[0].blob), c.view.id.number);
+  const uint32_t twin = by_binary_.First(CodeKey(c.artefacts), c.view.id.number);
   if (twin != c.view.id.number)
     End(c, Verdict::kDuplicate, "same machine code as c" + std::to_string(twin),
         plan_.steps[key.step].id);

@@ -201,8 +201,8 @@ void Host::Offer(HostedRun& run, StartAttempt& start) {
   ready.job_class = run.classes_.at(start.key.step);
   ready.not_before_ms = start.not_before_ms == 0 ? 0 : run.HostTimeMs(start.not_before_ms);
   ready.solitary = start.solitary;
-  if (!run.options().secret.IsNull() &&
-      run.core().plan().steps[start.key.step].kind == StageKind::kVerify)
+  const StageKind kind = run.core().plan().steps[start.key.step].kind;
+  if (!run.options().secret.IsNull() && (kind == StageKind::kVerify || kind == StageKind::kProfile))
     AppendToMap("secret", run.options().secret, &start.payload);
   if (placer_.Ready(ready, clock_->NowMs()))
     payloads_[ready.id] = {std::move(start.payload), start.digest};

@@ -73,6 +73,7 @@ CpuIdentity ParseCpuInfo(std::string_view text) {
     cpu.fma = has(" fma ");
     cpu.avx2 = has(" avx2 ");
     cpu.avx512 = has(" avx512f ") && has(" avx512vl ");
+    cpu.matrix_unit = has(" amx_tile ");
     cpu.virtual_machine = has(" hypervisor ");
   }
   // "… @ 2.30GHz" is the nominal clock.

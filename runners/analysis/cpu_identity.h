@@ -17,6 +17,7 @@ struct CpuIdentity {
   std::string model_name;  // as the kernel prints it
   int family = 0, model = 0, stepping = 0;
   bool fma = false, avx2 = false, avx512 = false;
+  bool matrix_unit = false;  // AMX: far more arithmetic than the vectors can do
   bool virtual_machine = false;
   int cpus = 0;                       // online
   double base_hz = 0;                 // nominal; 0: not told

@@ -127,8 +127,8 @@ DatasheetPeaks BoundsOf(const CpuIdentity& cpu, int element_bytes, int cores, do
   return bounds;
 }
 
-FloorJudgement JudgeFloor(const CallWork& work, double seconds, const DatasheetPeaks& datasheet,
-                          const MachinePeaks* measured) {
+FloorJudgement JudgeCall(const CallWork& work, double seconds, const DatasheetPeaks& datasheet,
+                         const MachinePeaks* measured) {
   FloorJudgement judgement;
   const double beyond_caches = std::max(0.0, work.bytes - datasheet.cached_bytes);
   if (datasheet.flops > 0) judgement.floor = work.flops / datasheet.flops;

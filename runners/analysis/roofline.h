@@ -87,8 +87,8 @@ struct FloorJudgement {
 // Whether a call can have taken `seconds`. Caches are credited: bytes that they can keep between
 // warm calls, or take as dirty output, need not cross the memory's bus. Below the floor of the
 // datasheet: impossible; below that of the measured peaks (where given) by more than 5 %: suspect.
-FloorJudgement JudgeFloor(const CallWork& work, double seconds, const DatasheetPeaks& datasheet,
-                          const MachinePeaks* measured);
+FloorJudgement JudgeCall(const CallWork& work, double seconds, const DatasheetPeaks& datasheet,
+                         const MachinePeaks* measured);
 
 }  // namespace kev
 

@@ -3,6 +3,7 @@
 #ifndef KEV_RUNNERS_HARNESS_OUTCOME_H_
 #define KEV_RUNNERS_HARNESS_OUTCOME_H_
 
+#include <cstdint>
 #include <string>
 
 namespace kev {
@@ -20,6 +21,15 @@ struct Outcome {
   std::string message;  // one line; "" when ok
   bool ok() const { return kind == Kind::kOk; }
 };
+
+struct ProcessEnd {
+  int signal = 0;  // that ended it; 0: it exited
+  int status = 0;  // that it exited with
+};
+
+// What a runner process's end says of the kernel in it. `during`: "when it was called".
+Outcome OutcomeOfEnd(const ProcessEnd& end, const std::string& during,
+                     const std::string& standard_error, uint64_t cpu_seconds);
 
 }  // namespace kev
 

@@ -1,9 +1,9 @@
 #include "runners/harness/runner_process.h"
 
 #include <fcntl.h>
+#include <glob.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/socket.h>
@@ -17,19 +17,33 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <mutex>
 
 #include "engine/core/random.h"
+#include "runners/sandbox/library_closure.h"
+#include "runners/sandbox/syscall_filter.h"
 
 namespace kev {
 namespace {
 
 using harness::Command;
 using harness::CommandKind;
+using harness::OrderKind;
 using harness::Reply;
 using harness::ReplyStatus;
+using Clock = RunnerProcess::Clock;
 
-constexpr auto kSetUpDeadline = std::chrono::seconds(10);
-constexpr auto kMemoryCheck = std::chrono::milliseconds(5);
+constexpr auto kSetUpDeadline = std::chrono::seconds(60);
+constexpr auto kOrderDeadline = std::chrono::seconds(60);  // of orders that call no foreign code
+constexpr auto kLook = std::chrono::milliseconds(1);  // how often death and limits are looked at
+constexpr double kSpinNs = 25e6;         // after this the judge sleeps a little between looks
+constexpr long kMostWaitNs = 1'000'000;  // of a patient judge, between looks
+constexpr double kSleepShare = 512;  // of the time waited so far: what sleeping can add to a time
+constexpr char kLibraryInside[] = "/kernel/kernel.so";
+constexpr char kGpuDriver[] = "libcuda.so.1";
+// A GPU's driver maps and opens much for itself.
+constexpr uint64_t kGpuMemoryBytes = uint64_t{32} << 30;
+constexpr uint64_t kGpuOpenFiles = 1024;
 
 Error SystemError(const std::string& what) {
   const int code = errno;
@@ -41,7 +55,7 @@ Error SystemError(const std::string& what) {
 // one of them.
 int Lift(int fd) {
   if (fd < 0) return fd;
-  const int high = fcntl(fd, F_DUPFD_CLOEXEC, 16);
+  const int high = fcntl(fd, F_DUPFD_CLOEXEC, 32);
   close(fd);
   return high;
 }
@@ -53,18 +67,6 @@ int MemoryFile(const char* name, unsigned flags) {
 void CloseIfOpen(int* fd) {
   if (*fd >= 0) close(*fd);
   *fd = -1;
-}
-
-bool WriteAll(int fd, const std::string& bytes) {
-  size_t done = 0;
-  while (done < bytes.size()) {
-    const ssize_t n =
-        pwrite(fd, bytes.data() + done, bytes.size() - done, static_cast<off_t>(done));
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) return false;
-    done += static_cast<size_t>(n);
-  }
-  return true;
 }
 
 std::string ReadUpTo(int fd, size_t limit) {
@@ -84,205 +86,260 @@ void CopyText(char* to, size_t room, const std::string& text) {
   std::memcpy(to, text.data(), std::min(text.size(), room - 1));
 }
 
-std::string SignalName(int number) {
-  switch (number) {
-    case SIGSEGV:
-      return "SIGSEGV, it touched memory that is not its own";
-    case SIGBUS:
-      return "SIGBUS, a bad memory access";
-    case SIGFPE:
-      return "SIGFPE, an integer division by zero";
-    case SIGILL:
-      return "SIGILL, an instruction that this CPU does not have";
-    case SIGABRT:
-      return "SIGABRT, it aborted";
-    case SIGTRAP:
-      return "SIGTRAP, a trap";
+double Nanoseconds(Clock::duration d) {
+  return static_cast<double>(std::chrono::duration_cast<std::chrono::nanoseconds>(d).count());
+}
+
+harness::ArgumentForm FormOf(const CallArgument& argument) {
+  harness::ArgumentForm form;
+  form.bytes = argument.bytes();
+  form.read = argument.input() ? 1 : 0;
+  form.written = argument.output() ? 1 : 0;
+  switch (argument.kind) {
+    case CallArgument::Kind::kScalar:
+      form.kind = harness::ArgumentKind::kScalar;
+      form.as = argument.as;
+      form.value = argument.bits;
+      break;
+    case CallArgument::Kind::kConstant:
+      form.kind = harness::ArgumentKind::kShared;
+      break;
+    case CallArgument::Kind::kWorkspace:
+      form.kind = harness::ArgumentKind::kWorkspace;
+      break;
     default:
-      return std::string("SIG") + (sigabbrev_np(number) != nullptr ? sigabbrev_np(number) : "?");
+      break;
+  }
+  return form;
+}
+
+// The order page, and behind it one table of offsets per call, the list of guard pages and the
+// filter of system calls.
+struct PageLayout {
+  std::vector<uint64_t> tables;
+  uint64_t guards = 0;
+  uint64_t filter = 0;
+  uint64_t bytes = 0;
+};
+
+PageLayout LayoutFor(const Arena& arena, size_t filter_bytes) {
+  PageLayout layout;
+  uint64_t at = sizeof(harness::OrderPage);
+  for (size_t c = 0; c < arena.calls().size(); ++c) {
+    layout.tables.push_back(at);
+    at += uint64_t{arena.slots(c)} * arena.calls()[c].arguments.size() * sizeof(uint64_t);
+  }
+  layout.guards = at;
+  layout.filter = at + arena.guards().size() * sizeof(uint64_t);
+  layout.bytes = layout.filter + filter_bytes;
+  return layout;
+}
+
+void WriteTables(const Arena& arena, const PageLayout& layout, char* page) {
+  for (size_t c = 0; c < arena.calls().size(); ++c) {
+    auto* table = reinterpret_cast<uint64_t*>(page + layout.tables[c]);
+    for (uint32_t s = 0; s < arena.slots(c); ++s) {
+      for (size_t a = 0; a < arena.calls()[c].arguments.size(); ++a)
+        *table++ = arena.Offset(c, s, a);
+    }
+  }
+  if (!arena.guards().empty())
+    std::memcpy(page + layout.guards, arena.guards().data(),
+                arena.guards().size() * sizeof(uint64_t));
+}
+
+// What the driver of an NVIDIA GPU needs to be used: its library, its devices, and a /proc. The
+// variable KEVOLVE_CUDA_DRIVER names another library.
+void AddGpu(SandboxPlan* plan, std::vector<std::string>* libraries) {
+  const char* named = std::getenv("KEVOLVE_CUDA_DRIVER");
+  libraries->emplace_back(named != nullptr ? named : kGpuDriver);
+  if (named != nullptr) {
+    const std::string path = named;
+    plan->environment["KEVOLVE_CUDA_DRIVER"] = path.substr(path.rfind('/') + 1);
+  }
+  plan->environment["CUDA_CACHE_DISABLE"] = "1";
+  plan->proc = true;
+  glob_t found = {};
+  for (const char* pattern : {"/dev/nvidiactl", "/dev/nvidia-uvm", "/dev/nvidia[0-9]*"}) {
+    if (glob(pattern, 0, nullptr, &found) == 0) {
+      for (size_t i = 0; i < found.gl_pathc; ++i) plan->devices.emplace_back(found.gl_pathv[i]);
+    }
+    globfree(&found);
   }
 }
 
-double Nanoseconds(RunnerProcess::Clock::duration d) {
-  return static_cast<double>(std::chrono::duration_cast<std::chrono::nanoseconds>(d).count());
+// A sandbox with the runner, the C and C++ runtime and the declared libraries in it, and nothing
+// else. What files these are does not change while this process lives.
+Result<SandboxPlan> PlanFor(std::vector<std::string> libraries, const DeviceCode& device) {
+  static std::mutex mutex;
+  static std::map<std::vector<std::string>, PathPairs> known;
+  SandboxPlan plan;
+  plan.argv = {SiblingProgram(device.on_host() ? "kevolve-runner" : "kevolve-runner-cuda")};
+  if (!device.on_host()) AddGpu(&plan, &libraries);
+  const std::lock_guard<std::mutex> lock(mutex);
+  const auto found = known.find(libraries);
+  if (found != known.end()) {
+    plan.read_only = found->second;
+    return plan;
+  }
+  Result<PathPairs> files = RuntimeFiles(plan.argv[0], libraries);
+  if (!files.ok()) return files.error();
+  plan.read_only = known[libraries] = std::move(*files);
+  return plan;
+}
+
+const char* During(OrderKind kind) {
+  switch (kind) {
+    case OrderKind::kSetUp:
+      return "in its set-up function";
+    case OrderKind::kTearDown:
+      return "in its tear-down function";
+    default:
+      return "when it was called";
+  }
 }
 
 }  // namespace
 
-std::string ImplausibleClaim(const TimedSamples& timed) {
-  char text[200];
-  // CPU time cannot be longer than the time on one core. Slack: start and end of the command, and
-  // how finely the kernel charges time.
-  if (timed.claimed_ns < 0.7 * timed.cpu_ns - 1e6) {
-    std::snprintf(text, sizeof(text),
-                  "claims %.3f ms for work that took %.3f ms of CPU time on its one core",
-                  timed.claimed_ns / 1e6, timed.cpu_ns / 1e6);
-    return text;
-  }
-  // The judge may be held up by other work, so only gross lies show here.
-  if (timed.claimed_ns < 0.1 * timed.outer_ns - 2e8) {
-    std::snprintf(text, sizeof(text), "claims %.3f ms for work that the judge saw take %.3f ms",
-                  timed.claimed_ns / 1e6, timed.outer_ns / 1e6);
-    return text;
-  }
-  double sum = 0;
-  for (const double ns : timed.ns) sum += ns * static_cast<double>(timed.batch);
-  if (sum > timed.claimed_ns * 1.0001 + 1e3)
-    return "its samples take longer than the whole that they are part of";
-  return "";
-}
-
-std::string RunnerProgram() {
-  if (const char* folder = std::getenv("KEVOLVE_BUILD_BIN"); folder != nullptr && *folder != '\0') {
-    return std::string(folder) + "/kevolve-runner";
-  }
-  char path[4096];
-  const ssize_t n = readlink("/proc/self/exe", path, sizeof(path));
-  std::string self = n > 0 ? std::string(path, static_cast<size_t>(n)) : std::string();
-  return self.substr(0, self.rfind('/') + 1) + "kevolve-runner";
-}
-
 Result<std::unique_ptr<RunnerProcess>> RunnerProcess::Start(const RunnerOptions& options,
-                                                            const RegionImage& image) {
+                                                            const Arena& arena) {
   std::unique_ptr<RunnerProcess> process(new RunnerProcess);
   RunnerProcess& p = *process;
   p.options_ = options;
-  p.image_ = &image;
-  p.region_bytes_ = image.bytes().size();
+  p.arena_ = &arena;
   if (getrandom(&p.nonce_, sizeof(p.nonce_), 0) != static_cast<ssize_t>(sizeof(p.nonce_))) {
     return SystemError("getrandom for a runner process");
   }
+  Result<std::string> filter = KernelFilter({harness::kControlFd});
+  if (!filter.ok()) return filter.error();
+  const PageLayout layout = LayoutFor(arena, filter->size());
+  p.page_bytes_ = layout.bytes;
   p.output_ = MemoryFile("stdout", 0);
   p.error_ = MemoryFile("stderr", 0);
-  p.region_ = MemoryFile("arrays", MFD_ALLOW_SEALING);
-  if (p.output_ < 0 || p.error_ < 0 || p.region_ < 0)
+  p.page_file_ = MemoryFile("orders", MFD_ALLOW_SEALING);
+  if (p.output_ < 0 || p.error_ < 0 || p.page_file_ < 0 ||
+      ftruncate(p.page_file_, static_cast<off_t>(layout.bytes)) != 0 ||
+      fcntl(p.page_file_, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0)
     return SystemError("memfd_create for a runner process");
-  if (!WriteAll(p.region_, image.bytes()))
-    return SystemError("writing the arrays of a runner process");
-  // The child must not shrink what the judge reads.
-  if (fcntl(p.region_, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0) {
-    return SystemError("sealing the arrays of a runner process");
-  }
+  void* page = mmap(nullptr, layout.bytes, PROT_READ | PROT_WRITE, MAP_SHARED, p.page_file_, 0);
+  if (page == MAP_FAILED) return SystemError("mapping a runner process's orders");
+  p.page_ = static_cast<harness::OrderPage*>(page);
+  WriteTables(arena, layout, static_cast<char*>(page));
+  std::memcpy(static_cast<char*>(page) + layout.filter, filter->data(), filter->size());
   int pair[2];
   if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
     return SystemError("socketpair");
   p.control_ = Lift(pair[0]);
-  int far_end = Lift(pair[1]);
+  const int far_end = Lift(pair[1]);
+  const int yes = 1;  // replies say which process they come from, in this process's numbering
+  setsockopt(p.control_, SOL_SOCKET, SO_PASSCRED, &yes, sizeof(yes));
 
-  std::vector<std::string> variables;
-  for (const auto& [name, value] : options.environment) variables.push_back(name + "=" + value);
-  std::vector<char*> environment;
-  for (std::string& variable : variables) environment.push_back(variable.data());
-  environment.push_back(nullptr);
-  std::string program = RunnerProgram();
-  char name[] = "kevolve-runner";
-  char* argv[] = {name, nullptr};
-
-  posix_spawn_file_actions_t files;
-  posix_spawnattr_t attributes;
-  posix_spawn_file_actions_init(&files);
-  posix_spawnattr_init(&attributes);
-  posix_spawn_file_actions_addopen(&files, 0, "/dev/null", O_RDONLY, 0);
-  posix_spawn_file_actions_adddup2(&files, p.output_, 1);
-  posix_spawn_file_actions_adddup2(&files, p.error_, 2);
-  posix_spawn_file_actions_adddup2(&files, far_end, harness::kControlFd);
-  posix_spawn_file_actions_adddup2(&files, p.region_, harness::kRegionFd);
-  sigset_t none, all;
-  sigemptyset(&none);
-  sigfillset(&all);
-  posix_spawnattr_setsigmask(&attributes, &none);
-  posix_spawnattr_setsigdefault(&attributes, &all);
-  posix_spawnattr_setflags(&attributes,
-                           POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-  const int failed =
-      posix_spawn(&p.pid_, program.c_str(), &files, &attributes, argv, environment.data());
-  posix_spawn_file_actions_destroy(&files);
-  posix_spawnattr_destroy(&attributes);
+  const bool on_host = options.device.on_host();
+  Result<SandboxPlan> plan = PlanFor(options.libraries, options.device);
+  if (!plan.ok()) {
+    close(far_end);
+    return plan.error();
+  }
+  for (const auto& [name, value] : options.environment) plan->environment[name] = value;
+  plan->read_only.emplace_back(options.library, kLibraryInside);
+  plan->files = {{p.output_, 1},
+                 {p.error_, 2},
+                 {far_end, harness::kControlFd},
+                 {arena.file(), harness::kArenaFd},
+                 {p.page_file_, harness::kPageFd}};
+  plan->core = options.core;
+  plan->limits.cpu_seconds = options.limits.cpu_seconds;
+  if (!on_host) p.options_.limits.memory_bytes += kGpuMemoryBytes;
+  plan->limits.private_bytes = p.options_.limits.memory_bytes;
+  plan->limits.file_bytes = options.limits.output_bytes;
+  plan->limits.open_files = on_host ? options.limits.open_files : kGpuOpenFiles;
+  plan->limits.processes = options.limits.tasks;
+  const Result<Isolation> isolation = BestIsolation();
+  if (!isolation.ok()) {
+    close(far_end);
+    return isolation.error();
+  }
+  Result<Launched> launched = LaunchSandboxed(*plan, *isolation);
   close(far_end);
-  if (failed != 0) {
-    p.pid_ = -1;
-    errno = failed;
-    Error error = SystemError("cannot start " + program);
-    if (failed == ENOENT) error.message += "; kevolve-runner must lie beside the stage programs";
+  if (!launched.ok()) {
+    Error error = launched.error();
+    if (error.code == Code::kNotFound)
+      error.message += "; kevolve-runner must lie beside the stage programs";
     return error;
   }
-  p.process_ = Lift(static_cast<int>(syscall(SYS_pidfd_open, p.pid_, 0)));
-  clockid_t clock = 0;
-  clock_getcpuclockid(p.pid_, &clock);
-  p.cpu_clock_ = clock;
-  if (p.process_ < 0) return SystemError("pidfd_open");
-  const Outcome configured = p.Configure();
-  if (!configured.ok())
-    return Error{Code::kUnavailable, "a runner process could not be set up: " + configured.message};
+  p.launched_ = std::move(*launched);
+  p.library_inside_ = PathInside(*plan, *isolation, kLibraryInside);
+  p.isolation_ = Name(p.launched_.isolation);
+  p.isolation_ += on_host ? ", seccomp" : ", device code";
   return process;
 }
 
 RunnerProcess::~RunnerProcess() {
   Kill();
-  CloseIfOpen(&control_);
-  CloseIfOpen(&process_);
-  CloseIfOpen(&region_);
-  CloseIfOpen(&output_);
-  CloseIfOpen(&error_);
+  if (page_ != nullptr) munmap(page_, page_bytes_);
+  for (int* fd : {&control_, &listener_, &page_file_, &output_, &error_}) CloseIfOpen(fd);
 }
 
-// The group is killed before its leader is reaped: until then the group's number cannot be given to
-// others.
+// Both ends: the runner itself, whose name space may outlive what was launched by a moment, and
+// what was launched, with its whole group.
 void RunnerProcess::Kill() {
-  if (pid_ <= 0) return;
-  kill(-pid_, SIGKILL);
-  kill(pid_, SIGKILL);
-  int status = 0;
-  while (waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
+  watched_.Kill();
+  if (launched_.pid > 0) {
+    KillSandboxed(launched_);
+    if (!reaped_) waitpid(launched_.pid, nullptr, 0);
+    launched_ = Launched();
   }
-  pid_ = -1;
   dead_ = true;
 }
 
+Outcome RunnerProcess::Prepare() {
+  Outcome outcome = Configure();
+  return outcome.ok() ? Define() : outcome;
+}
+
 Outcome RunnerProcess::Configure() {
+  const PageLayout layout = LayoutFor(*arena_, 0);
   Command command;
   command.kind = CommandKind::kConfigure;
-  command.cpu_seconds = options_.limits.cpu_seconds;
-  command.address_bytes = options_.limits.address_bytes;
-  command.file_bytes = options_.limits.output_bytes;
-  command.open_files = options_.limits.open_files;
-  command.processes = options_.limits.processes;
-  command.region_bytes = region_bytes_;
-  command.core = options_.core;
-  command.parent = getpid();
-  CopyText(command.path, sizeof(command.path), options_.folder.empty() ? "/" : options_.folder);
+  command.arena_bytes = arena_->bytes();
+  command.page_bytes = page_bytes_;
+  command.guards = layout.guards;
+  command.guard_count = arena_->guards().size();
+  command.patient = options_.patient ? 1 : 0;
   Reply reply;
   Outcome outcome = Exchange(&command, kSetUpDeadline, &reply);
-  if (!outcome.ok()) return outcome;
-  if (reply.status == ReplyStatus::kNotPinned) {
-    pinned_ = false;
-    return {};
+  if (!outcome.ok()) {  // no foreign code is in it yet
+    outcome.kind = Outcome::Kind::kBroken;
+    outcome.message = "a runner process could not be set up: " + outcome.message + " " +
+                      StandardError().substr(0, 300);
+    return outcome;
   }
   return FailedReply(reply);
 }
 
-Outcome RunnerProcess::Load(Clock::duration deadline) {
-  // Calls are defined before foreign code is in the process.
-  if (Outcome outcome = Define(); !outcome.ok()) return outcome;
-  if (options_.library.size() >= harness::kMaxPath) {
-    return {Outcome::Kind::kBroken, "the path " + options_.library + " is too long"};
-  }
-  Command command;
-  command.kind = CommandKind::kLoad;
-  CopyText(command.path, sizeof(command.path), options_.library);
-  CopyText(command.symbol, sizeof(command.symbol), options_.symbol);
-  Reply reply;
-  Outcome outcome = Exchange(&command, deadline, &reply);
-  return outcome.ok() ? FailedReply(reply) : outcome;
-}
-
 Outcome RunnerProcess::Define() {
-  for (size_t c = 0; c < image_->calls().size(); ++c) {
+  const PageLayout layout = LayoutFor(*arena_, 0);
+  for (size_t c = 0; c < arena_->calls().size(); ++c) {
+    const std::vector<CallArgument>& arguments = arena_->calls()[c].arguments;
     Command command;
     command.kind = CommandKind::kDefine;
     command.call = static_cast<uint32_t>(c);
-    command.arguments = static_cast<uint32_t>(image_->calls()[c].arguments.size());
-    for (size_t a = 0; a < command.arguments; ++a) command.slots[a] = image_->Slot(c, a);
+    command.arguments = static_cast<uint32_t>(arguments.size());
+    command.slots = arena_->slots(c);
+    command.table = layout.tables[c];
+    if (c < options_.device.launches.size()) {
+      const DeviceLaunch& launch = options_.device.launches[c];
+      std::copy(launch.grid.begin(), launch.grid.end(), command.grid);
+      std::copy(launch.block.begin(), launch.block.end(), command.block);
+      command.shared_bytes = launch.shared_bytes;
+    }
+    for (size_t a = 0; a < arguments.size(); ++a) {
+      command.forms[a] = FormOf(arguments[a]);
+      if (arguments[a].kind == CallArgument::Kind::kConstant)
+        command.forms[a].value = arena_->Offset(c, 0, a);
+      if (arguments[a].kind == CallArgument::Kind::kReturn) command.returns = arguments[a].as;
+      if (arguments[a].in_setup) command.setup_arguments |= uint64_t{1} << a;
+    }
     Reply reply;
     Outcome outcome = Exchange(&command, kSetUpDeadline, &reply);
     if (outcome.ok()) outcome = FailedReply(reply);
@@ -291,59 +348,32 @@ Outcome RunnerProcess::Define() {
   return {};
 }
 
-Outcome RunnerProcess::Call(uint32_t call, Clock::duration deadline, double* ns) {
-  Command command;
-  command.kind = CommandKind::kCall;
-  command.call = call;
+Outcome RunnerProcess::Load(Clock::duration deadline) {
+  if (serving_) {
+    OrderTimes times;
+    const Outcome left = Order(OrderKind::kLeave, 0, {}, 0, kOrderDeadline, &times, nullptr);
+    if (!left.ok()) return left;
+    serving_ = false;
+  }
   Reply reply;
-  Outcome outcome = Exchange(&command, deadline, &reply);
-  if (!outcome.ok()) return outcome;
-  if (ns != nullptr) *ns = static_cast<double>(reply.total_ns);
-  return FailedReply(reply);
-}
-
-// A virtual machine can lose its core for milliseconds between the child's clock readings and the
-// ends of the command; that time is charged to the child. So one implausible claim is measured
-// again, and only a claim that stays implausible is a lie.
-Outcome RunnerProcess::Measure(uint32_t call, uint64_t warmup, uint64_t batch, uint32_t samples,
-                               Clock::duration deadline, TimedSamples* timed) {
-  constexpr int kTries = 4;
   Outcome outcome;
-  for (int i = 0; i < kTries; ++i) {
-    outcome = MeasureOnce(call, warmup, batch, samples, deadline, timed);
+  if (options_.device.on_host()) {
+    Command confine;
+    confine.kind = CommandKind::kConfine;
+    confine.filter = LayoutFor(*arena_, 0).filter;
+    confine.filter_bytes = page_bytes_ - confine.filter;
+    outcome = Exchange(&confine, kSetUpDeadline, &reply);
+    if (outcome.ok()) outcome = FailedReply(reply);
     if (!outcome.ok()) return outcome;
-    const std::string lie = ImplausibleClaim(*timed);
-    if (lie.empty()) return {};
-    outcome = {Outcome::Kind::kCheated, lie};
   }
-  return outcome;
-}
-
-Outcome RunnerProcess::MeasureOnce(uint32_t call, uint64_t warmup, uint64_t batch, uint32_t samples,
-                                   Clock::duration deadline, TimedSamples* timed) {
   Command command;
-  command.kind = CommandKind::kMeasure;
-  command.call = call;
-  command.warmup = warmup;
-  command.batch = std::max<uint64_t>(batch, 1);
-  command.samples = std::min(samples, harness::kMaxSamples);
-  Reply reply;
-  const double cpu_before = CpuNs();
-  const Clock::time_point begin = Clock::now();
-  Outcome outcome = Exchange(&command, deadline, &reply);
-  if (outcome.ok()) outcome = FailedReply(reply);
-  if (!outcome.ok()) return outcome;
-  timed->outer_ns = Nanoseconds(Clock::now() - begin);
-  timed->cpu_ns = CpuNs() - cpu_before;
-  timed->claimed_ns = static_cast<double>(reply.total_ns);
-  timed->batch = command.batch;
-  timed->ns.clear();
-  if (reply.samples != command.samples)
-    return {Outcome::Kind::kCheated, "gave another number of samples than asked"};
-  for (uint32_t s = 0; s < command.samples; ++s) {
-    timed->ns.push_back(static_cast<double>(reply.ns[s]) / static_cast<double>(command.batch));
-  }
-  return {};
+  command.kind = CommandKind::kLoad;
+  CopyText(command.path, sizeof(command.path), library_inside_);
+  CopyText(command.symbol, sizeof(command.symbol), options_.symbol);
+  CopyText(command.setup, sizeof(command.setup), options_.setup);
+  CopyText(command.teardown, sizeof(command.teardown), options_.teardown);
+  outcome = Exchange(&command, deadline, &reply);
+  return outcome.ok() ? FailedReply(reply) : outcome;
 }
 
 Outcome RunnerProcess::FailedReply(const Reply& reply) const {
@@ -354,116 +384,271 @@ Outcome RunnerProcess::FailedReply(const Reply& reply) const {
     case ReplyStatus::kCannotLoad:
     case ReplyStatus::kNoSymbol:
       return {Outcome::Kind::kUnusable, message};
-    case ReplyStatus::kNotPinned:
     case ReplyStatus::kBroken:
       break;
   }
   return {Outcome::Kind::kBroken, message};
 }
 
+// Whether a message waits; an end that was closed is none.
+bool RunnerProcess::HasSpoken() const {
+  char byte = 0;
+  return recv(control_, &byte, sizeof(byte), MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
+// Takes a reply with what came along: who sent it, and the listener for forbidden calls.
+bool RunnerProcess::Receive(Reply* reply) {
+  iovec part = {reply, sizeof(*reply)};
+  alignas(cmsghdr) char space[CMSG_SPACE(sizeof(ucred)) + CMSG_SPACE(sizeof(int))] = {};
+  msghdr message = {};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  message.msg_control = space;
+  message.msg_controllen = sizeof(space);
+  const ssize_t got = recvmsg(control_, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+  pid_t sender = -1;
+  for (cmsghdr* header = CMSG_FIRSTHDR(&message); got > 0 && header != nullptr;
+       header = CMSG_NXTHDR(&message, header)) {
+    if (header->cmsg_level != SOL_SOCKET) continue;
+    if (header->cmsg_type == SCM_CREDENTIALS) {
+      ucred from = {};
+      std::memcpy(&from, CMSG_DATA(header), sizeof(from));
+      sender = from.pid;
+    } else if (header->cmsg_type == SCM_RIGHTS) {
+      int fd = -1;
+      std::memcpy(&fd, CMSG_DATA(header), sizeof(fd));
+      fd = Lift(fd);
+      if (listener_ < 0)
+        listener_ = fd;
+      else
+        close(fd);
+    }
+  }
+  if (!watched_.known() && sender > 0) watched_.Know(sender);
+  return got == static_cast<ssize_t>(sizeof(*reply));
+}
+
 Outcome RunnerProcess::Exchange(Command* command, Clock::duration deadline, Reply* reply) {
   if (dead_) return {Outcome::Kind::kBroken, "the runner process has ended"};
   const char* during =
-      command->kind == CommandKind::kLoad ? "while it was loaded" : "when it was called";
+      command->kind == CommandKind::kLoad ? "while it was loaded" : "when it was started";
   const Clock::time_point end = Clock::now() + deadline;
   command->nonce = nonce_ = Mix64(nonce_);
   if (frozen_) Thaw();
   if (send(control_, command, sizeof(*command), MSG_NOSIGNAL) < 0) return Ended(during);
   for (;;) {
-    pollfd waits[2] = {{control_, POLLIN, 0}, {process_, POLLIN, 0}};
-    const Clock::duration left = end - Clock::now();
-    if (left <= Clock::duration::zero()) {
-      Kill();
-      char text[80];
-      std::snprintf(text, sizeof(text), "did not come back within %.1f s",
-                    Nanoseconds(deadline) / 1e9);
-      return {Outcome::Kind::kTimeout, text};
-    }
-    const auto slice =
-        std::chrono::ceil<std::chrono::milliseconds>(std::min<Clock::duration>(left, kMemoryCheck));
-    const int ready = poll(waits, 2, static_cast<int>(slice.count()));
+    if (Clock::now() >= end) return TimedOut(deadline);
+    pollfd waits[3] = {{control_, POLLIN, 0}, {Lifeline(), POLLIN, 0}, {listener_, POLLIN, 0}};
+    const int ready = poll(waits, 3, 5);
     if (ready < 0 && errno != EINTR)
       return {Outcome::Kind::kBroken, std::string("poll: ") + std::strerror(errno)};
-    if (ready > 0 && (waits[0].revents & POLLIN) != 0) {
-      const ssize_t got = recv(control_, reply, sizeof(*reply), MSG_DONTWAIT);
-      if (got == static_cast<ssize_t>(sizeof(*reply)) && reply->nonce == command->nonce) return {};
-      if (got > 0) {
-        Kill();
-        return {Outcome::Kind::kCheated, "wrote a reply of its own to the judge"};
-      }
-    }
-    if (ready > 0 && (waits[1].revents != 0 || (waits[0].revents & (POLLHUP | POLLERR)) != 0))
-      return Ended(during);
-    if (ready == 0 && ResidentBytes() > options_.limits.memory_bytes) {
+    if (ready > 0 && HasSpoken()) {
+      if (Receive(reply) && reply->nonce == command->nonce) return {};
       Kill();
-      return {Outcome::Kind::kResources, "took more than " +
-                                             std::to_string(options_.limits.memory_bytes >> 20) +
-                                             " MiB of memory"};
+      return {Outcome::Kind::kCheated, "wrote a reply of its own to the judge"};
+    }
+    if (ready >= 0) {
+      if (Outcome bad = LookAround(during); !bad.ok()) return bad;
     }
   }
+}
+
+// What tells of the process's end: the runner itself once it is known, else what was launched.
+int RunnerProcess::Lifeline() const {
+  return watched_.known() ? watched_.pidfd() : launched_.pidfd;
+}
+
+// Whether it died, made a call that it must not make, or takes too much.
+Outcome RunnerProcess::LookAround(const char* during) {
+  pollfd waits[3] = {{control_, 0, 0}, {Lifeline(), POLLIN, 0}, {listener_, POLLIN, 0}};
+  const int ready = poll(waits, 3, 0);
+  if (ready > 0 && (waits[2].revents & POLLIN) != 0) return Forbidden(during);
+  if (ready > 0 && (waits[1].revents != 0 || (waits[0].revents & (POLLHUP | POLLERR)) != 0))
+    return Ended(during);
+  if (watched_.known() &&
+      watched_.ResidentBytes() > options_.limits.memory_bytes + arena_->bytes()) {
+    Kill();
+    return {
+        Outcome::Kind::kResources,
+        "took more than " + std::to_string(options_.limits.memory_bytes >> 20) + " MiB of memory"};
+  }
+  return {};
+}
+
+Outcome RunnerProcess::Forbidden(const char* during) {
+  const std::optional<CaughtCall> call = NextCall(listener_);
+  if (!call.has_value()) return {};
+  Kill();
+  return {Outcome::Kind::kCheated, "made the system call " + CallName(call->number) + " " + during +
+                                       ", which no kernel needs and none may make"};
+}
+
+Outcome RunnerProcess::TimedOut(Clock::duration deadline) {
+  Kill();
+  char text[80];
+  std::snprintf(text, sizeof(text), "did not come back within %.1f s", Nanoseconds(deadline) / 1e9);
+  return {Outcome::Kind::kTimeout, text};
 }
 
 // The process is gone, or has closed its end and is as good as gone.
 Outcome RunnerProcess::Ended(const char* during) {
-  siginfo_t info = {};
   // A dying process closes its files a moment before it is dead; one that closed its end and lives
   // on is not waited for.
-  pollfd end = {process_, POLLIN, 0};
+  pollfd end = {Lifeline(), POLLIN, 0};
   while (poll(&end, 1, 1000) < 0 && errno == EINTR) {
   }
-  const int waited = waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOHANG | WNOWAIT);
-  const bool ended = waited == 0 && info.si_pid == pid_;
-  Kill();
-  if (!ended)
+  const bool ended = end.revents != 0;
+  if (!ended) {
+    Kill();
     return {Outcome::Kind::kCheated, std::string("closed its connection with the judge ") + during};
-  if (info.si_code == CLD_EXITED) {
-    return {Outcome::Kind::kCrashed,
-            "ended its own process with status " + std::to_string(info.si_status) + " " + during};
   }
-  if (info.si_status == SIGKILL) {
-    return {Outcome::Kind::kResources,
-            std::string("was killed from outside ") + during + ", most likely for want of memory"};
+  const std::string limit = LimitReached(launched_);
+  pollfd outer = {launched_.pidfd, POLLIN, 0};
+  while (poll(&outer, 1, 2000) < 0 && errno == EINTR) {
   }
-  if (info.si_status == SIGXCPU) {
-    return {Outcome::Kind::kResources,
-            "used more than " + std::to_string(options_.limits.cpu_seconds) + " s of CPU time"};
+  int status = 0;
+  SandboxEnd how{true, SIGKILL};
+  if (waitpid(launched_.pid, &status, WNOHANG) == launched_.pid) {
+    reaped_ = true;
+    how = EndOf(launched_, status);
   }
-  if (info.si_status == SIGABRT && StandardError().find("std::bad_alloc") != std::string::npos) {
-    return {Outcome::Kind::kResources,
-            std::string("found no memory ") + during + " (std::bad_alloc)"};
+  Kill();
+  if (!limit.empty())
+    return {Outcome::Kind::kResources, "used up its limit of " + limit + " " + during};
+  return OutcomeOfEnd({how.signalled ? how.number : 0, how.signalled ? 0 : how.number}, during,
+                      StandardError(), options_.limits.cpu_seconds);
+}
+
+Outcome RunnerProcess::Order(OrderKind kind, uint32_t call, std::span<const uint16_t> slots,
+                             uint32_t count, Clock::duration deadline, OrderTimes* times,
+                             const std::function<void()>& at_mark) {
+  if (dead_) return {Outcome::Kind::kBroken, "the runner process has ended"};
+  if (!serving_) {
+    Command command;
+    command.kind = CommandKind::kServe;
+    Reply reply;
+    if (Outcome outcome = Exchange(&command, kSetUpDeadline, &reply); !outcome.ok()) return outcome;
+    serving_ = true;
   }
-  return {Outcome::Kind::kCrashed, SignalName(info.si_status) + ", " + during};
+  // Between orders the process has nothing to say.
+  if (HasSpoken()) {
+    Kill();
+    return {Outcome::Kind::kCheated, "wrote a reply of its own to the judge"};
+  }
+  page_->kind = kind;
+  page_->call = call;
+  page_->count = count;
+  std::copy(slots.begin(), slots.end(), page_->slots);
+  ++order_;
+  const Clock::time_point begin = Clock::now();
+  page_->order.store(order_, std::memory_order_release);
+  if (frozen_) Thaw();  // an order to a frozen process is timed from the thaw
+  if (options_.patient) harness::WakeWaiting(&page_->order);
+  Clock::time_point last = begin, looked = begin;
+  for (;;) {
+    const uint32_t answer = page_->answer.load(std::memory_order_acquire);
+    if (answer == order_) break;
+    if (options_.patient) {
+      harness::WaitForChange(&page_->answer, answer, kMostWaitNs);
+    } else {
+      harness::Pause();  // the core's other hardware thread may be the one that is timed
+    }
+    const Clock::time_point now = Clock::now();
+    last = now;
+    if (now - looked < kLook) continue;
+    if (now - begin > deadline) return TimedOut(deadline);
+    if (Outcome bad = LookAround(During(kind)); !bad.ok()) return bad;
+    const double waited = Nanoseconds(now - begin);
+    if (!options_.patient && waited > kSpinNs) {
+      const auto nap = static_cast<long>(waited / kSleepShare);
+      const timespec sleep = {nap / 1000000000, nap % 1000000000};
+      pollfd life = {Lifeline(), POLLIN, 0};
+      ppoll(&life, 1, &sleep, nullptr);
+    }
+    looked = last = Clock::now();
+  }
+  const Clock::time_point end = Clock::now();
+  if (at_mark) at_mark();
+  times->ns = Nanoseconds(end - begin);
+  times->late_ns = Nanoseconds(end - last);
+  return {};
+}
+
+Outcome RunnerProcess::Touch(uint32_t call, std::span<const uint16_t> slots, OrderTimes* times) {
+  return Order(OrderKind::kTouch, call, slots, static_cast<uint32_t>(slots.size()), kOrderDeadline,
+               times, nullptr);
+}
+
+Outcome RunnerProcess::Call(uint32_t call, std::span<const uint16_t> slots,
+                            Clock::duration deadline, OrderTimes* times,
+                            const std::function<void()>& at_mark) {
+  if (!options_.device.on_host()) return CallOnDevice(call, slots, deadline, times);
+  return Order(OrderKind::kCall, call, slots, static_cast<uint32_t>(slots.size()), deadline, times,
+               at_mark);
+}
+
+Outcome RunnerProcess::CallOnDevice(uint32_t call, std::span<const uint16_t> slots,
+                                    Clock::duration deadline, OrderTimes* times) {
+  OrderTimes there, back;
+  Outcome outcome = Order(OrderKind::kUpload, call, slots, static_cast<uint32_t>(slots.size()),
+                          kOrderDeadline, &there, nullptr);
+  if (outcome.ok() && !options_.patient) {
+    OrderTimes touched;
+    outcome = Touch(call, slots, &touched);
+    there.ns += touched.ns;
+  }
+  if (outcome.ok())
+    outcome = Order(OrderKind::kCall, call, slots, static_cast<uint32_t>(slots.size()), deadline,
+                    times, nullptr);
+  if (outcome.ok())
+    outcome = Order(OrderKind::kFetch, call, slots, static_cast<uint32_t>(slots.size()),
+                    kOrderDeadline, &back, nullptr);
+  times->around_ns = there.ns + back.ns;
+  return outcome;
+}
+
+Outcome RunnerProcess::CallNothing(uint32_t call, std::span<const uint16_t> slots,
+                                   OrderTimes* times) {
+  return Order(OrderKind::kNothing, call, slots, static_cast<uint32_t>(slots.size()),
+               kOrderDeadline, times, nullptr);
+}
+
+Outcome RunnerProcess::Copy(uint32_t call, std::span<const uint16_t> slots, OrderTimes* times) {
+  return Order(OrderKind::kCopy, call, slots, static_cast<uint32_t>(slots.size()), kOrderDeadline,
+               times, nullptr);
+}
+
+Outcome RunnerProcess::SetUp(uint32_t call, Clock::duration deadline, OrderTimes* times) {
+  return Order(OrderKind::kSetUp, call, {}, 0, deadline, times, nullptr);
+}
+
+Outcome RunnerProcess::TearDown(uint32_t call, Clock::duration deadline, OrderTimes* times) {
+  return Order(OrderKind::kTearDown, call, {}, 0, deadline, times, nullptr);
+}
+
+Outcome RunnerProcess::MeasureClock(double* ghz) {
+  constexpr uint32_t kThousands = 50;  // chains of 2000 additions each: see CountCycles
+  constexpr int kRepeats = 5;          // the fastest is the one that nothing held up
+  *ghz = 0;
+  for (int i = 0; i < kRepeats; ++i) {
+    OrderTimes times;
+    Outcome outcome = Order(OrderKind::kClock, 0, {}, kThousands, kOrderDeadline, &times, nullptr);
+    if (!outcome.ok()) return outcome;
+    *ghz = std::max(*ghz, kThousands * 2000.0 / times.ns);
+  }
+  return {};
 }
 
 void RunnerProcess::Freeze() {
   if (dead_ || frozen_) return;
-  kill(-pid_, SIGSTOP);
-  siginfo_t info = {};
-  while (waitid(P_PID, static_cast<id_t>(pid_), &info, WSTOPPED | WEXITED | WNOWAIT) < 0 &&
-         errno == EINTR) {
-  }
-  if (info.si_code == CLD_STOPPED) {
-    waitid(P_PID, static_cast<id_t>(pid_), &info, WSTOPPED);  // takes the stop, not an end
-  }
+  watched_.Freeze();
   frozen_ = true;
 }
 
 void RunnerProcess::Thaw() {
   if (dead_ || !frozen_) return;
-  kill(-pid_, SIGCONT);
+  watched_.Thaw();
   frozen_ = false;
-}
-
-Result<std::string> RunnerProcess::ReadRegion() const {
-  std::string bytes = ReadUpTo(region_, region_bytes_);
-  if (bytes.size() != region_bytes_) return SystemError("reading the arrays of a runner process");
-  return bytes;
-}
-
-Status RunnerProcess::WriteRegion(const std::string& bytes) {
-  if (bytes.size() != region_bytes_) return Error{Code::kInternal, "the region's size changed"};
-  if (!WriteAll(region_, bytes)) return SystemError("writing the arrays of a runner process");
-  return {};
 }
 
 std::string RunnerProcess::StandardOutput() const {
@@ -471,25 +656,6 @@ std::string RunnerProcess::StandardOutput() const {
 }
 std::string RunnerProcess::StandardError() const {
   return ReadUpTo(error_, options_.limits.output_bytes);
-}
-
-double RunnerProcess::CpuNs() const {
-  timespec now = {};
-  if (dead_ || clock_gettime(cpu_clock_, &now) != 0) return 0;
-  return static_cast<double>(now.tv_sec) * 1e9 + static_cast<double>(now.tv_nsec);
-}
-
-uint64_t RunnerProcess::ResidentBytes() const {
-  char path[64];
-  std::snprintf(path, sizeof(path), "/proc/%d/statm", static_cast<int>(pid_));
-  const int fd = open(path, O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return 0;
-  char text[128] = {};
-  const ssize_t n = read(fd, text, sizeof(text) - 1);
-  close(fd);
-  unsigned long long size = 0, resident = 0;
-  if (n <= 0 || std::sscanf(text, "%llu %llu", &size, &resident) != 2) return 0;
-  return resident * static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
 }
 
 }  // namespace kev

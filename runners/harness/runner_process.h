@@ -1,124 +1,146 @@
-// One process that runs one shared library's function on the arrays of a region: the judge's end of
+// One process that runs one shared library's function on the arrays of an arena: the judge's end of
 // kevolve-runner.
 //
-// The child has its own session, limits, an empty environment but for what is declared, and no file
-// but its standard streams. It dies with this object (its whole process group, by SIGKILL), with
-// the judge, and at each deadline. Threads: one at a time, and the thread that called Start must
-// live as long as the process. Errors: Start gives Error when the process cannot be had; everything
-// after that is an Outcome.
+// The process is sandboxed (runners/sandbox), has no file but its standard streams and no system
+// call but what kernels need, and dies with this object, with the judge, and at each deadline.
+// Times are the judge's: it publishes an order in shared memory, spins until the answer and reads
+// its own clock at both ends. Threads: one at a time, and the thread that called Start must live as
+// long as the process. Errors: Start gives Error when the process cannot be had; everything after
+// that is an Outcome.
 #ifndef KEV_RUNNERS_HARNESS_RUNNER_PROCESS_H_
 #define KEV_RUNNERS_HARNESS_RUNNER_PROCESS_H_
 
-#include <sys/types.h>
-
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "engine/core/result.h"
+#include "runners/harness/arena.h"
+#include "runners/harness/device.h"
 #include "runners/harness/outcome.h"
-#include "runners/harness/region.h"
+#include "runners/harness/watched_process.h"
+#include "runners/sandbox/sandbox.h"
 
 namespace kev {
 
-// How strongly a runner process is confined: a process with limits; no file-system or system-call
-// filter.
-inline constexpr const char* kIsolation = "process";
-
 struct RunnerLimits {
-  uint64_t memory_bytes = uint64_t{4} << 30;    // resident, arrays included
-  uint64_t address_bytes = uint64_t{64} << 30;  // stops what asks for everything at once
+  uint64_t memory_bytes = uint64_t{4} << 30;  // resident, and private; the arena's not counted
   uint64_t cpu_seconds = 600;
   uint64_t output_bytes =
       256 << 10;  // of standard output and of standard error; the rest is dropped
   uint64_t open_files = 64;
-  uint64_t processes = 4096;  // of this user; not applied to root by the kernel
+  uint32_t tasks = 256;  // threads
 };
 
 struct RunnerOptions {
-  std::string library;  // path of the shared library
+  std::string library;  // path of the shared library on this host
   std::string symbol;
+  std::string setup;  // functions called once per process and call, when the library has them
+  std::string teardown;
+  std::vector<std::string>
+      libraries;  // shared libraries that it may use, by soname, beside the C and C++ runtime
   std::map<std::string, std::string> environment;
-  std::string folder;  // working directory
-  int core = -1;       // CPU to run on; -1: any
+  DeviceCode device;
+  int core = -1;         // CPU to run on; -1: any
+  bool patient = false;  // both ends sleep while they wait: nothing that matters is timed
   RunnerLimits limits;
 };
 
-struct TimedSamples {
-  uint64_t batch = 1;
-  std::vector<double> ns;  // per call, one for each sample
-  double claimed_ns = 0;   // whole command by the runner's clock
-  double cpu_ns = 0;       // CPU time that the kernel charged meanwhile
-  double outer_ns = 0;     // whole command by the judge's clock
+// What the judge saw of one order.
+struct OrderTimes {
+  double ns = 0;         // from publishing the order to seeing the answer
+  double late_ns = 0;    // at most how late the answer was seen: since the look before
+  double around_ns = 0;  // devices: what bringing the arrays there and back took, beside `ns`
 };
-
-// Whether a runner's claim of time agrees with what the judge saw. "" when it does.
-std::string ImplausibleClaim(const TimedSamples& timed);
-
-// Path of kevolve-runner: $KEVOLVE_BUILD_BIN, else beside this executable.
-std::string RunnerProgram();
 
 class RunnerProcess {
  public:
   using Clock = std::chrono::steady_clock;
 
+  // Launches and returns at once; several processes can start side by side.
   static Result<std::unique_ptr<RunnerProcess>> Start(const RunnerOptions& options,
-                                                      const RegionImage& image);
+                                                      const Arena& arena);
   ~RunnerProcess();
   RunnerProcess(const RunnerProcess&) = delete;
   RunnerProcess& operator=(const RunnerProcess&) = delete;
 
-  // Loads the library, finds the function and makes the image's calls known.
+  // Waits for the process, maps the arrays and defines the calls. No foreign code yet.
+  Outcome Prepare();
+  // Gives up system calls, then loads the library and finds the function.
   Outcome Load(Clock::duration deadline);
-  // One call of call number `call`; `ns`, when given, is set to its time by the runner's clock.
-  Outcome Call(uint32_t call, Clock::duration deadline, double* ns = nullptr);
-  // `warmup` calls, then `samples` timed samples of `batch` calls.
-  // REQUIRES: samples <= harness::kMaxSamples.
-  Outcome Measure(uint32_t call, uint64_t warmup, uint64_t batch, uint32_t samples,
-                  Clock::duration deadline, TimedSamples* timed);
 
-  // Stops and continues the whole process group. Freeze returns when the process has stopped.
+  // Brings slots' arrays into the caches of the process's core.
+  Outcome Touch(uint32_t call, std::span<const uint16_t> slots, OrderTimes* times);
+  // Calls the function once on each of the slots, in order. `at_mark`, when given, is run at once
+  // when the answer is seen, while the process still runs; not with a device, whose outputs are
+  // fetched after that.
+  Outcome Call(uint32_t call, std::span<const uint16_t> slots, Clock::duration deadline,
+               OrderTimes* times, const std::function<void()>& at_mark = nullptr);
+  // The same with a function that does nothing.
+  Outcome CallNothing(uint32_t call, std::span<const uint16_t> slots, OrderTimes* times);
+  // Reads the slots' inputs and writes their outputs without computing anything: what moving as
+  // many bytes costs in this harness. Only before Load is the answer to be believed.
+  Outcome Copy(uint32_t call, std::span<const uint16_t> slots, OrderTimes* times);
+  Outcome SetUp(uint32_t call, Clock::duration deadline, OrderTimes* times);
+  Outcome TearDown(uint32_t call, Clock::duration deadline, OrderTimes* times);
+  // Effective clock of the process's core in GHz, from a chain of dependent additions. Only before
+  // Load is the answer to be believed.
+  Outcome MeasureClock(double* ghz);
+
+  // Stops and continues the process, all of its threads. Freeze returns when they have stopped.
   void Freeze();
   void Thaw();
 
-  // The region as it is now, or with new content. Freeze first when the library is not trusted.
-  Result<std::string> ReadRegion() const;
-  Status WriteRegion(const std::string& bytes);
-
+  const WatchedProcess& watched() const { return watched_; }
   std::string StandardOutput() const;
   std::string StandardError() const;
-  bool pinned() const { return pinned_; }  // runs on the core that was asked for
-  pid_t pid() const { return pid_; }
+  // Where it is confined and how: "bubblewrap, seccomp".
+  const std::string& isolation() const { return isolation_; }
+  pid_t pid() const { return watched_.pid(); }
 
  private:
-  Outcome MeasureOnce(uint32_t call, uint64_t warmup, uint64_t batch, uint32_t samples,
-                      Clock::duration deadline, TimedSamples* timed);
   RunnerProcess() = default;
   Outcome Configure();
   Outcome Define();
   Outcome Exchange(harness::Command* command, Clock::duration deadline, harness::Reply* reply);
+  Outcome CallOnDevice(uint32_t call, std::span<const uint16_t> slots, Clock::duration deadline,
+                       OrderTimes* times);
+  Outcome Order(harness::OrderKind kind, uint32_t call, std::span<const uint16_t> slots,
+                uint32_t count, Clock::duration deadline, OrderTimes* times,
+                const std::function<void()>& at_mark);
+  Outcome LookAround(const char* during);
+  Outcome Forbidden(const char* during);
   Outcome Ended(const char* during);
+  Outcome TimedOut(Clock::duration deadline);
   Outcome FailedReply(const harness::Reply& reply) const;
+  bool HasSpoken() const;
+  bool Receive(harness::Reply* reply);
+  int Lifeline() const;
   void Kill();
-  double CpuNs() const;
-  uint64_t ResidentBytes() const;
 
   RunnerOptions options_;
-  const RegionImage* image_ = nullptr;
-  uint64_t region_bytes_ = 0;
-  pid_t pid_ = -1;
+  const Arena* arena_ = nullptr;
+  std::string isolation_;
+  std::string library_inside_;  // what the process calls the library
+  Launched launched_;
+  WatchedProcess watched_;  // the runner itself, which may be a descendant of what was launched
   int control_ = -1;
-  int process_ = -1;  // pidfd
-  int region_ = -1;
+  int listener_ = -1;  // of the system calls that it must not make
+  int page_file_ = -1;
   int output_ = -1;
   int error_ = -1;
+  uint64_t page_bytes_ = 0;
+  harness::OrderPage* page_ = nullptr;
+  uint32_t order_ = 0;
+  bool serving_ = false;
+  bool reaped_ = false;
   bool dead_ = false;
   bool frozen_ = false;
-  bool pinned_ = true;
-  int cpu_clock_ = 0;
   uint64_t nonce_ = 0;
 };
 

@@ -1,221 +1,193 @@
 #include "runners/measurement/measure.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <cmath>
-#include <fstream>
 #include <memory>
 #include <utility>
 
 #include "engine/core/random.h"
-#include "runners/statistics/statistics.h"
+#include "runners/measurement/caches.h"
+#include "runners/measurement/core_visit.h"
+#include "runners/measurement/timed_process.h"
 
 namespace kev {
 namespace {
 
-std::vector<size_t> Shuffled(size_t n, CounterRandom* random) {
-  std::vector<size_t> order(n);
-  for (size_t i = 0; i < n; ++i) order[i] = i;
-  for (size_t i = n; i > 1; --i) std::swap(order[i - 1], order[random->Below(i)]);
+constexpr uint32_t kWarmUp = 1;  // windows at least; up to kMoreWarmUp further ones, at random
+constexpr uint32_t kMoreWarmUp = 2;
+constexpr uint64_t kMostArenaBytes = uint64_t{1} << 28;
+constexpr uint32_t kMostSlots = 2048;
+constexpr uint32_t kLeastSlots = 4;
+constexpr uint64_t kMostDeviceArenaBytes = uint64_t{1} << 30;
+constexpr uint64_t kDeviceWindowBytes = uint64_t{32} << 20;
+constexpr uint32_t kLeastDeviceSlots = 8;
+
+std::vector<size_t> Shuffled(const std::vector<size_t>& items, CounterRandom* random) {
+  std::vector<size_t> order = items;
+  for (size_t i = order.size(); i > 1; --i) std::swap(order[i - 1], order[random->Below(i)]);
   return order;
-}
-
-// How to time one call in one process, found by calibration in its first turn.
-struct Plan {
-  uint64_t batch = 0;  // 0: not yet calibrated
-  uint64_t warmup = 1;
-  uint32_t samples = 1;
-};
-
-Plan PlanFor(double call_ns, const MeasureOptions& options) {
-  Plan plan;
-  const double call = std::max(call_ns, 1.0);
-  plan.batch = static_cast<uint64_t>(std::max(1.0, std::ceil(options.sample_ns / call)));
-  const double sample = call * static_cast<double>(plan.batch);
-  plan.warmup = std::max<uint64_t>(1, plan.batch);
-  double samples = std::floor(options.turn_ns / sample);
-  samples = call > options.turn_ns ? 1 : std::max<double>(samples, options.least_samples);
-  plan.samples = static_cast<uint32_t>(std::min<double>(samples, options.most_samples));
-  return plan;
 }
 
 class Round {
  public:
-  Round(const std::vector<Contestant>& contestants, const RegionImage& image,
+  Round(const std::vector<Contestant>& contestants, Arena* arena, CallValues* values,
         const MeasureOptions& options, uint32_t launch, Measurement* into)
       : contestants_(contestants),
-        image_(image),
+        arena_(arena),
+        values_(values),
         options_(options),
         launch_(launch),
         into_(into),
-        random_(options.seed, "measure/" + options.stream + "/" + std::to_string(launch)) {
+        random_(options.seed, "measure/" + options.stream + "/" + std::to_string(launch)),
+        processes_(contestants.size()) {
     for (size_t i = 0; i < contestants.size(); ++i) {
       if (contestants[i].launches == 0 || launch < contestants[i].launches)
         taking_part_.push_back(i);
-    }
-    processes_.resize(contestants.size());
-    plans_.assign(contestants.size(), std::vector<Plan>(image.calls().size()));
-    samples_.resize(contestants.size());
-    files_.resize(contestants.size());
-  }
-  ~Round() {
-    for (const std::string& file : files_) {
-      if (!file.empty()) unlink(file.c_str());
     }
   }
 
   // False when it ended early: refusal or cancellation, noted in the measurement.
   Result<bool> Run() {
-    for (const size_t i : Shuffled(taking_part_.size(), &random_)) {
-      Result<bool> launched = Launch(taking_part_[i]);
-      if (!launched.ok() || !*launched) return launched;
+    arena_->Wipe(random_.Next());
+    for (size_t call = 0; call < arena_->calls().size(); ++call)
+      values_->FillConstants(*arena_, call);
+    for (const size_t c : Shuffled(taking_part_, &random_)) {
+      auto launched = TimedProcess::Launch(contestants_[c], c, launch_, arena_, values_, options_);
+      if (!launched.ok()) return launched.error();
+      processes_[c] = std::move(*launched);
     }
-    for (uint32_t turn = 0; turn < std::max(options_.turns, 1u); ++turn) {
-      for (const size_t i : Shuffled(taking_part_.size(), &random_)) {
+    for (const size_t c : Shuffled(taking_part_, &random_)) {
+      if (!processes_[c]->Ready()) return Refuse(c);
+    }
+    std::vector<size_t> calls(arena_->calls().size());
+    for (size_t i = 0; i < calls.size(); ++i) calls[i] = i;
+    for (const size_t call : Shuffled(calls, &random_)) {
+      Result<bool> timed = TimeCall(call);
+      if (!timed.ok() || !*timed) return timed;
+    }
+    return Finish();
+  }
+
+ private:
+  // All contestants, window by window in turn, until each has what it wants.
+  Result<bool> TimeCall(size_t call) {
+    std::vector<uint32_t> warm_up(contestants_.size());
+    for (const size_t c : taking_part_)
+      warm_up[c] = kWarmUp + static_cast<uint32_t>(random_.Below(kMoreWarmUp + 1));
+    for (uint32_t turn = 0;; ++turn) {
+      bool any = false;
+      for (const size_t c : Shuffled(taking_part_, &random_)) {
         if (options_.cancelled != nullptr && options_.cancelled->load()) {
           into_->cancelled = true;
           return false;
         }
-        if (!Time(taking_part_[i])) return false;
+        const bool keep = turn >= (processes_[c]->Slow(call) ? 1 : warm_up[c]);
+        if (keep && !processes_[c]->Wants(call)) continue;
+        any = true;
+        if (!processes_[c]->TimeWindow(call, keep)) return Refuse(c);
       }
+      if (!any) return true;
     }
-    for (const size_t c : taking_part_) {
-      for (LaunchSamples& samples : samples_[c]) into_->samples.push_back(std::move(samples));
-      if (launch_ != 0) continue;
-      Result<std::string> region = processes_[c]->ReadRegion();
-      if (!region.ok()) return region.error();
-      into_->regions[c] = std::move(*region);
-      into_->outputs[c] = processes_[c]->StandardOutput();
-      into_->errors[c] = processes_[c]->StandardError();
-    }
-    return true;
   }
 
- private:
-  // Every process gets a copy of its library that was written just now, in the same way.
-  Result<bool> Launch(size_t c) {
-    files_[c] =
-        options_.folder + "/launch-" + std::to_string(launch_) + "-" + std::to_string(c) + ".so";
-    std::ofstream file(files_[c], std::ios::binary);
-    file << contestants_[c].library;
-    file.close();
-    if (!file) return Error{Code::kDiskFull, "cannot write " + files_[c] + "; is the disk full?"};
-    RunnerOptions runner;
-    runner.library = files_[c];
-    runner.symbol = contestants_[c].symbol;
-    runner.environment = options_.environment;
-    runner.folder = options_.folder;
-    runner.core = options_.core;
-    runner.limits = options_.limits;
-    auto process = RunnerProcess::Start(runner, image_);
-    if (!process.ok()) return process.error();
-    processes_[c] = std::move(*process);
-    into_->pinned = into_->pinned && processes_[c]->pinned();
-    const Outcome outcome = processes_[c]->Load(options_.deadline);
-    if (!outcome.ok()) return Refuse(c, 0, outcome);
-    processes_[c]->Freeze();
-    return true;
-  }
-
-  bool Refuse(size_t c, size_t call, const Outcome& outcome) {
-    into_->refusal = Refusal{
-        c, launch_, call, outcome, processes_[c]->StandardOutput(), processes_[c]->StandardError()};
+  Result<bool> Refuse(size_t c) {
+    const Fault& fault = processes_[c]->fault();
+    const RunnerProcess& process = processes_[c]->process();
+    into_->refusal = Refusal{c,
+                             launch_,
+                             fault.call,
+                             fault.outcome,
+                             fault.wrong,
+                             process.StandardOutput(),
+                             process.StandardError()};
     return false;
   }
 
-  bool Time(size_t c) {
-    RunnerProcess& process = *processes_[c];
-    std::vector<Plan>& plans = plans_[c];
-    if (samples_[c].empty()) samples_[c].resize(plans.size());
-    process.Thaw();
-    for (const size_t call : Shuffled(plans.size(), &random_)) {
-      TimedSamples timed;
-      Outcome outcome;
-      Plan& plan = plans[call];
-      if (plan.batch == 0) outcome = Calibrate(&process, call, &plan);
-      if (!outcome.ok()) return Refuse(c, call, outcome);
-      outcome = process.Measure(static_cast<uint32_t>(call), plan.warmup, plan.batch, plan.samples,
-                                options_.deadline, &timed);
-      if (!outcome.ok()) return Refuse(c, call, outcome);
-      LaunchSamples& samples = samples_[c][call];
-      samples.contestant = c;
-      samples.launch = launch_;
-      samples.call = call;
-      samples.batch = timed.batch;
-      samples.ns.insert(samples.ns.end(), timed.ns.begin(), timed.ns.end());
+  Result<bool> Finish() {
+    Conditions& conditions = into_->conditions;
+    const auto known = std::find_if(taking_part_.begin(), taking_part_.end(),
+                                    [this](size_t c) { return contestants_[c].trusted; });
+    const TimedProcess* trusted = known == taking_part_.end() ? nullptr : processes_[*known].get();
+    // Times of the trusted ones are read after the others were compared with them.
+    for (const size_t c : taking_part_) {
+      if (!processes_[c]->Finish(contestants_[c].trusted ? nullptr : trusted)) return Refuse(c);
     }
-    process.Freeze();
+    for (const size_t c : taking_part_) {
+      TimedProcess& timed = *processes_[c];
+      conditions.clock_ghz.push_back(timed.clock_ghz());
+      conditions.run_delay_ns += timed.waited_ns();
+      conditions.involuntary_switches += timed.process().watched().InvoluntarySwitches();
+      into_->isolation = timed.process().isolation();
+      for (LaunchSamples& samples : timed.samples()) {
+        for (const TimedWindow& window : samples.windows) {
+          ++conditions.windows;
+          conditions.disturbed += window.disturbed ? 1 : 0;
+        }
+        into_->samples.push_back(std::move(samples));
+      }
+      if (launch_ != 0) continue;
+      into_->outputs[c] = timed.process().StandardOutput();
+      into_->errors[c] = timed.process().StandardError();
+    }
     return true;
   }
 
-  // The first call of a process pays for faults and cold caches, so the length is taken from calls
-  // after it.
-  Outcome Calibrate(RunnerProcess* process, size_t call, Plan* plan) {
-    TimedSamples timed;
-    const auto number = static_cast<uint32_t>(call);
-    Outcome outcome = process->Measure(number, 0, 1, 1, options_.deadline, &timed);
-    if (!outcome.ok()) return outcome;
-    double ns = timed.ns.front();
-    if (ns < 10 * options_.sample_ns) {  // for longer calls the cold start is a small part
-      outcome = process->Measure(number, 0, 1, 2, options_.deadline, &timed);
-      if (!outcome.ok()) return outcome;
-      ns = *std::min_element(timed.ns.begin(), timed.ns.end());
-    }
-    if (ns < 0.1 * options_.sample_ns) {  // the clock's own cost counts: time a batch
-      const auto batch =
-          static_cast<uint64_t>(std::ceil(0.5 * options_.sample_ns / std::max(ns, 50.0)));
-      outcome = process->Measure(number, 0, batch, 1, options_.deadline, &timed);
-      if (!outcome.ok()) return outcome;
-      ns = timed.ns.front();
-    }
-    *plan = PlanFor(ns, options_);
-    if (ns > options_.turn_ns) plan->warmup = 0;  // calibration has just warmed it up
-    return {};
-  }
-
   const std::vector<Contestant>& contestants_;
-  const RegionImage& image_;
+  Arena* arena_;
+  CallValues* values_;
   const MeasureOptions& options_;
   const uint32_t launch_;
   Measurement* into_;
   CounterRandom random_;
   std::vector<size_t> taking_part_;
-  std::vector<std::unique_ptr<RunnerProcess>> processes_;
-  std::vector<std::vector<Plan>> plans_;
-  std::vector<std::vector<LaunchSamples>> samples_;
-  std::vector<std::string> files_;
+  std::vector<std::unique_ptr<TimedProcess>> processes_;
 };
 
 }  // namespace
 
-std::vector<double> Measurement::LaunchMedians(size_t contestant, size_t call) const {
-  std::vector<double> medians;
+const char* Name(CacheState state) { return state == CacheState::kWarm ? "warm" : "cold"; }
+
+std::vector<double> Measurement::CallTimes(size_t contestant, size_t call) const {
+  std::vector<double> times;
   for (const LaunchSamples& launch : samples) {
-    if (launch.contestant == contestant && launch.call == call)
-      medians.push_back(Median(launch.ns));
+    if (launch.contestant == contestant && launch.call == call) times.push_back(launch.call_ns);
   }
-  return medians;
+  return times;
 }
 
 std::vector<double> Measurement::LogRatios(size_t of, size_t by, size_t call) const {
-  const std::vector<double> above = LaunchMedians(of, call);
-  const std::vector<double> below = LaunchMedians(by, call);
+  const std::vector<double> above = CallTimes(of, call);
+  const std::vector<double> below = CallTimes(by, call);
   std::vector<double> ratios;
   for (size_t i = 0; i < above.size() && i < below.size(); ++i)
     ratios.push_back(std::log(above[i]) - std::log(below[i]));
   return ratios;
 }
 
-Result<Measurement> Measure(const std::vector<Contestant>& contestants, const RegionImage& image,
-                            const MeasureOptions& options,
+std::vector<uint32_t> SlotsFor(const std::vector<CallSpec>& calls, bool on_host) {
+  const uint64_t window = on_host ? PrivateCacheBytes() / 4 : kDeviceWindowBytes;
+  const uint64_t least = on_host ? kLeastSlots : kLeastDeviceSlots;
+  const uint64_t all = on_host ? kMostArenaBytes : kMostDeviceArenaBytes;
+  std::vector<uint32_t> slots;
+  for (const CallSpec& call : calls) {
+    const uint64_t bytes = std::max<uint64_t>(call.slot_bytes(), 64);
+    const uint64_t most = std::max<uint64_t>(all / calls.size() / bytes, 2);
+    const uint64_t wanted = std::clamp<uint64_t>(2 * window / bytes, least, kMostSlots);
+    slots.push_back(static_cast<uint32_t>(std::min(wanted, most)));
+  }
+  return slots;
+}
+
+Result<Measurement> Measure(const std::vector<Contestant>& contestants, Arena* arena,
+                            CallValues* values, const MeasureOptions& options,
                             const std::function<bool(const Measurement&)>& stop) {
   Measurement measurement;
-  measurement.regions.resize(contestants.size());
   measurement.outputs.resize(contestants.size());
   measurement.errors.resize(contestants.size());
+  const CoreAvoidance away(options.core);
+  const CoreCounters before = CoreCounters::Read(options.core);
   for (uint32_t launch = 0; launch < options.rounds; ++launch) {
-    Round round(contestants, image, options, launch, &measurement);
+    Round round(contestants, arena, values, options, launch, &measurement);
     Result<bool> whole = round.Run();
     if (!whole.ok()) return whole.error();
     if (!*whole) break;
@@ -224,6 +196,10 @@ Result<Measurement> Measure(const std::vector<Contestant>& contestants, const Re
       break;
     }
   }
+  const CoreCounters after = CoreCounters::Read(options.core);
+  measurement.conditions.wall_ms = after.wall_ms - before.wall_ms;
+  measurement.conditions.steal_ms = after.steal_ms - before.steal_ms;
+  measurement.conditions.others_ms = after.others_ms - before.others_ms;
   return measurement;
 }
 

@@ -83,7 +83,7 @@ Result<BuildPlan> PlanBuild(const Job& job, const Task& task, const Target& targ
   BuildPlan plan;
   plan.source_file = "kernel" + suffix;
   plan.output_file = "kernel.out";
-  plan.artefact = target.artefact;
+  plan.artefact = language->second.artefact.empty() ? target.artefact : language->second.artefact;
   for (const std::string& word : language->second.compile) {
     if (word == "{flags}") {
       plan.argv.insert(plan.argv.end(), words->flags.begin(), words->flags.end());

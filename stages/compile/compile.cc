@@ -1,5 +1,9 @@
 #include "stages/compile/compile.h"
 
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
@@ -8,7 +12,11 @@
 #include <fstream>
 #include <sstream>
 
+#include "configs/launch.h"
+#include "queue/blob_id.h"
+#include "runners/analysis/code_digest.h"
 #include "runners/analysis/elf_file.h"
+#include "runners/analysis/gpu_resources.h"
 #include "stages/compile/artefact_cache.h"
 #include "stages/compile/build_plan.h"
 #include "stages/compile/toolchain_identity.h"
@@ -67,11 +75,33 @@ std::chrono::milliseconds Deadline(const Job& job) {
 
 // All that decides what the compiler gives. Headers outside the source are the system's: the
 // compiler's version stands for them.
-std::string Description(const BuildPlan& plan, const std::string& compiler,
+std::string Description(const BuildPlan& plan, const std::string& compiler, Isolation isolation,
                         const std::string& source) {
-  std::string text = "compile 1\n" + compiler;
+  // The isolation decides no byte; but what was made in a weaker one is not taken for more.
+  std::string text = std::string("compile 2 ") + Name(isolation) + "\n" + compiler;
   for (const std::string& word : plan.argv) text += std::to_string(word.size()) + ":" + word + "\n";
   return text + CpuIdentity(plan.argv) + std::to_string(source.size()) + "\n" + source;
+}
+
+// "" when there is none. What lies there was made by something that handled a hostile source: a
+// link out of the scratch folder is not followed.
+std::string ReadOutput(const std::string& path) {
+  const int file = open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+  struct stat info{};
+  std::string bytes;
+  if (file >= 0 && fstat(file, &info) == 0 && S_ISREG(info.st_mode)) {
+    bytes.resize(static_cast<size_t>(info.st_size));
+    size_t done = 0;
+    while (done < bytes.size()) {
+      const ssize_t got = read(file, bytes.data() + done, bytes.size() - done);
+      if (got < 0 && errno == EINTR) continue;
+      if (got <= 0) break;
+      done += static_cast<size_t>(got);
+    }
+    bytes.resize(done);
+  }
+  if (file >= 0) close(file);
+  return bytes;
 }
 
 Status WriteSource(const std::string& path, const std::string& source) {
@@ -114,6 +144,8 @@ std::optional<CompiledOnce> RunCompiler(const BuildPlan& plan, const std::string
       return refuse(Verdict::kTimeout, "the compiler was stopped after " +
                                            std::to_string(limits.deadline.count()) + " ms");
     case ProcessOutcome::End::kSignalled:
+      if (outcome->limit == "memory")
+        return refuse(Verdict::kResources, "the compiler needs more memory than it may have");
       if (outcome->status == SIGKILL) {
         *ended = Failed(FailureClass::kInfrastructure,
                         "something killed the compiler " + program +
@@ -138,24 +170,68 @@ std::optional<CompiledOnce> RunCompiler(const BuildPlan& plan, const std::string
                     "the compiler needs more than it may have: " + FirstError(output));
     return CompiledOnce{false, outcome->seconds, "", output};
   }
-  std::ifstream file(folder + "/" + plan.output_file, std::ios::binary);
-  std::ostringstream bytes;
-  bytes << file.rdbuf();
-  if (!file || bytes.str().empty()) {
+  std::string artefact = ReadOutput(folder + "/" + plan.output_file);
+  if (artefact.empty()) {
     *ended =
         Failed(FailureClass::kTaskBroken, program + " succeeded but wrote no " + plan.output_file +
                                               "; the target's command must use {output}");
     return std::nullopt;
   }
-  return CompiledOnce{true, outcome->seconds, bytes.str(), output};
+  return CompiledOnce{true, outcome->seconds, std::move(artefact), output};
+}
+
+// Digest of the code as candidates are told apart by it; "" where it cannot be had, then the file
+// counts.
+std::string CodeOf(const std::string& artefact, const std::optional<ElfFacts>& elf,
+                   const Task& task) {
+  if (!elf) return "";
+  const auto defines = [&](const std::optional<HelperFunction>& helper) {
+    return helper && std::find(elf->functions.begin(), elf->functions.end(), helper->function) !=
+                         elf->functions.end();
+  };
+  std::vector<std::string> entries = {task.function};
+  if (defines(task.setup)) entries.push_back(task.setup->function);
+  // The digest knows entries by their order: a tear-down alone would be taken for a set-up.
+  if (defines(task.teardown)) {
+    if (entries.size() == 1) return "";
+    entries.push_back(task.teardown->function);
+  }
+  const Result<std::string> digest = CodeDigest(artefact, entries);
+  return digest ? *digest : "";
+}
+
+// What is known of a cubin and of how its kernel is launched. The launch is part of what a
+// candidate is: the same code with another one is another candidate. Error: what is wrong with it.
+Status DescribeCubin(const std::string& cubin, const std::string& source, const Task& task,
+                     Value* launch) {
+  const Result<GpuResources> resources = ParseCubin(cubin, task.function);
+  if (!resources)
+    return Error{Code::kInvalid, "does not define the kernel " + task.function +
+                                     " as extern \"C\" __global__ (" + resources.error().message +
+                                     ")"};
+  const Result<std::string> text = LaunchTextOf(source);
+  if (!text) return text.error();
+  const Result<LaunchForm> form = ParseLaunch(*text, task);
+  if (!form) return form.error();
+  for (const Workload& workload : task.workloads) {
+    if (workload.held_out) continue;
+    if (const Result<LaunchNumbers> numbers = LaunchFor(*form, workload.axes); !numbers)
+      return Error{numbers.error().code,
+                   "workload " + workload.name + ": " + numbers.error().message};
+  }
+  launch->Set("form", *text);
+  launch->Set("code", Sha256Hex(cubin + '\0' + *text));
+  return {};
 }
 
 // The result for what the compiler gave, fresh or from the cache.
-JobResult Judge(const CompiledOnce& compiled, const BuildPlan& plan, const Job& job,
-                const Task& task, StageContext& context) {
+JobResult Judge(const CompiledOnce& compiled, Isolation isolation, const BuildPlan& plan,
+                const std::string& source, const Job& job, const Task& task,
+                StageContext& context) {
   const CandidateView& candidate = *job.candidate;
   JobResult result;
   result.facts.Set("seconds", compiled.seconds);
+  result.facts.Set("isolation", Name(isolation));
   if (!compiled.output.empty()) result.blobs["stderr"] = context.Attach(compiled.output);
   if (!compiled.compiled) {
     result.verdict = Verdict::kNoCompile;
@@ -187,6 +263,15 @@ JobResult Judge(const CompiledOnce& compiled, const BuildPlan& plan, const Job& 
   artefact.kind = plan.artefact;
   artefact.blob = context.Attach(compiled.artefact);
   artefact.launch.Set("symbol", task.function);
+  if (plan.artefact == "cubin") {
+    Status known = DescribeCubin(compiled.artefact, source, task, &artefact.launch);
+    if (!known.ok()) {
+      result.verdict = Verdict::kUnusable;
+      result.message = known.error().message;
+      return result;
+    }
+  } else if (const std::string code = CodeOf(compiled.artefact, elf, task); !code.empty())
+    artefact.launch.Set("code", code);
   result.artefacts.push_back(std::move(artefact));
   return result;
 }
@@ -232,10 +317,12 @@ JobResult HandleCompile(const Job& job, StageContext& context) {
                       (*target)->name + " (" + FileOf(**target, **run) +
                       ") needs it: apt-get install " + PackageOf(plan->argv[0]));
 
+  Result<Isolation> isolation = BestIsolation();
+  if (!isolation) return Failed(isolation.error());
   ArtefactCache cache(context.CacheFolder());
-  std::string key = ArtefactCache::KeyOf(Description(*plan, *identity, *source));
+  std::string key = ArtefactCache::KeyOf(Description(*plan, *identity, *isolation, *source));
   if (std::optional<CompiledOnce> known = cache.Load(key)) {
-    JobResult result = Judge(*known, *plan, job, task, context);
+    JobResult result = Judge(*known, *isolation, *plan, *source, job, task, context);
     result.cached = true;
     return timed(std::move(result));
   }
@@ -245,7 +332,7 @@ JobResult HandleCompile(const Job& job, StageContext& context) {
   if (!compiled) return timed(std::move(ended));
   // A cache that cannot be written costs time, not the result.
   [[maybe_unused]] Status stored = cache.Store(key, *compiled);
-  return timed(Judge(*compiled, *plan, job, task, context));
+  return timed(Judge(*compiled, *isolation, *plan, *source, job, task, context));
 }
 
 }  // namespace kev

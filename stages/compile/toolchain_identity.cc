@@ -30,6 +30,11 @@ Result<std::string> CompilerIdentity(const std::string& program, const std::stri
   limits.deadline = std::chrono::seconds(10);
   Result<ProcessOutcome> version = RunToolchain({program, "--version"}, folder, limits, nullptr);
   if (!version) return version.error();
+  // Here no source has a say in the output, so this is the guardian's own word.
+  for (const char* guardian : {"bwrap: ", "kevolve-confine: "})
+    if (!version->Succeeded() && version->output.rfind(guardian, 0) == 0)
+      return Error{Code::kUnavailable, "cannot start " + program + " in a sandbox (" +
+                                           Name(version->isolation) + "): " + version->output};
   return known[file] = file + version->output;
 }
 

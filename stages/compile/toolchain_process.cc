@@ -2,10 +2,6 @@
 
 #include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -15,12 +11,13 @@
 #include <cstring>
 #include <filesystem>
 
+#include "stages/compile/toolchain_sandbox.h"
+
 namespace kev {
 namespace {
 
 using Clock = std::chrono::steady_clock;
 constexpr char kDefaultPath[] = "/usr/local/bin:/usr/bin:/bin";
-constexpr int kNiceness = 5;  // measurements on the same host go first
 
 class FileDescriptor {
  public:
@@ -65,66 +62,6 @@ class HeadAndTail {
   size_t dropped_ = 0;
 };
 
-struct ChildPlan {  // everything the child needs, made before fork: it may only call what is
-                    // async-signal-safe
-  std::vector<char*> argv;
-  std::vector<char*> environment;
-  const char* folder;
-  rlimit cpu, address_space, file, core;
-  int output;
-  int failure;  // errno of a step that failed goes here; closed by exec
-  pid_t parent;
-};
-
-[[noreturn]] void RunChild(const ChildPlan& plan) {
-  auto fail = [&] {
-    int error = errno;
-    [[maybe_unused]] ssize_t ignored = write(plan.failure, &error, sizeof error);
-    _exit(127);
-  };
-  setsid();
-  prctl(PR_SET_PDEATHSIG, SIGKILL);
-  if (getppid() != plan.parent) _exit(127);
-  for (int signal_number : {SIGINT, SIGTERM, SIGPIPE, SIGHUP, SIGCHLD, SIGQUIT, SIGXFSZ})
-    signal(signal_number, SIG_DFL);
-  sigset_t none;
-  sigemptyset(&none);
-  sigprocmask(SIG_SETMASK, &none, nullptr);
-  [[maybe_unused]] int niceness = nice(kNiceness);
-  if (setrlimit(RLIMIT_CPU, &plan.cpu) != 0 || setrlimit(RLIMIT_AS, &plan.address_space) != 0 ||
-      setrlimit(RLIMIT_FSIZE, &plan.file) != 0 || setrlimit(RLIMIT_CORE, &plan.core) != 0)
-    fail();
-  int input = open("/dev/null", O_RDONLY);
-  if (input < 0 || dup2(input, STDIN_FILENO) < 0 || dup2(plan.output, STDOUT_FILENO) < 0 ||
-      dup2(plan.output, STDERR_FILENO) < 0 || chdir(plan.folder) != 0)
-    fail();
-  // What other parts of the process opened without O_CLOEXEC is not the compiler's.
-  syscall(SYS_close_range, 3u, ~0u, 4u /* CLOSE_RANGE_CLOEXEC */);
-  execve(plan.argv[0], plan.argv.data(), plan.environment.data());
-  fail();
-  _exit(127);
-}
-
-// A limit that can always be set: never above the hard limit that we run under.
-rlimit LimitOf(int resource, rlim_t wanted) {
-  rlimit now{};
-  getrlimit(static_cast<__rlimit_resource>(resource), &now);
-  rlim_t value = now.rlim_max == RLIM_INFINITY ? wanted : std::min(wanted, now.rlim_max);
-  return {value, value};
-}
-
-std::vector<char*> Pointers(std::vector<std::string>& words) {
-  std::vector<char*> pointers;
-  for (std::string& word : words) pointers.push_back(word.data());
-  pointers.push_back(nullptr);
-  return pointers;
-}
-
-std::string SearchPath() {
-  const char* path = std::getenv("PATH");
-  return path != nullptr && *path != '\0' ? path : kDefaultPath;
-}
-
 // Reads what there is. False at the end of the stream.
 bool ReadSome(int fd, HeadAndTail* output) {
   char buffer[16384];
@@ -133,7 +70,28 @@ bool ReadSome(int fd, HeadAndTail* output) {
   return n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR));
 }
 
+// Collects the program's output until it ends (kExited), time is up or nobody wants it any more.
+ProcessOutcome::End Follow(const Launched& launched, Clock::time_point deadline,
+                           const std::atomic<bool>* cancelled, int from, HeadAndTail* output) {
+  constexpr int64_t kTickMs = 50;  // how soon a cancelled job is noticed
+  for (bool open = true;;) {
+    const auto left =
+        std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now()).count();
+    if (cancelled != nullptr && cancelled->load()) return ProcessOutcome::End::kCancelled;
+    if (left <= 0) return ProcessOutcome::End::kDeadline;
+    pollfd waits[2] = {{open ? from : -1, POLLIN, 0}, {launched.pidfd, POLLIN, 0}};
+    poll(waits, 2, static_cast<int>(std::min(left + 1, kTickMs)));
+    if (waits[0].revents != 0) open = ReadSome(from, output);
+    if (waits[1].revents != 0) return ProcessOutcome::End::kExited;
+  }
+}
+
 }  // namespace
+
+std::string SearchPath() {
+  const char* path = std::getenv("PATH");
+  return path != nullptr && *path != '\0' ? path : kDefaultPath;
+}
 
 Result<std::string> FindProgram(const std::string& program) {
   auto resolved = [](const std::string& path) { return access(path.c_str(), X_OK) == 0; };
@@ -154,86 +112,40 @@ Result<std::string> FindProgram(const std::string& program) {
 Result<ProcessOutcome> RunToolchain(const std::vector<std::string>& argv, const std::string& folder,
                                     const ProcessLimits& limits,
                                     const std::atomic<bool>* cancelled) {
-  std::vector<std::string> words = argv;
-  // SOURCE_DATE_EPOCH: __DATE__ and __TIME__ must not make equal sources differ.
-  std::vector<std::string> environment = {"PATH=" + SearchPath(), "LC_ALL=C", "TMPDIR=" + folder,
-                                          "SOURCE_DATE_EPOCH=0"};
-  int output_pipe[2], failure_pipe[2];
+  Result<Isolation> isolation = BestIsolation();
+  if (!isolation) return isolation.error();
+  Result<SandboxPlan> plan = ToolchainPlan(argv, folder, limits);
+  if (!plan) return plan.error();
+  int output_pipe[2];
   if (pipe2(output_pipe, O_CLOEXEC) != 0)
     return Error{Code::kUnavailable, std::string("cannot make a pipe: ") + std::strerror(errno)};
   FileDescriptor output_read(output_pipe[0]), output_write(output_pipe[1]);
-  if (pipe2(failure_pipe, O_CLOEXEC) != 0)
-    return Error{Code::kUnavailable, std::string("cannot make a pipe: ") + std::strerror(errno)};
-  FileDescriptor failure_read(failure_pipe[0]), failure_write(failure_pipe[1]);
-
-  // Processor time bounds what the group's kill cannot reach (processes left behind when we die),
-  // so it comes after the deadline.
-  auto cpu_seconds = static_cast<rlim_t>(limits.deadline.count() / 1000 + 5);
-  ChildPlan plan{Pointers(words),
-                 Pointers(environment),
-                 folder.c_str(),
-                 LimitOf(RLIMIT_CPU, cpu_seconds),
-                 LimitOf(RLIMIT_AS, limits.address_space_bytes),
-                 LimitOf(RLIMIT_FSIZE, limits.file_bytes),
-                 LimitOf(RLIMIT_CORE, 0),
-                 output_write.get(),
-                 failure_write.get(),
-                 getpid()};
-  auto begin = Clock::now();
-  pid_t child = fork();
-  if (child < 0)
-    return Error{Code::kUnavailable, "cannot start " + argv[0] + ": fork: " + std::strerror(errno)};
-  if (child == 0) RunChild(plan);
+  plan->files = {{output_write.get(), STDOUT_FILENO}, {output_write.get(), STDERR_FILENO}};
+  const auto begin = Clock::now();
+  Result<Launched> launched = LaunchSandboxed(*plan, *isolation);
   output_write.Close();
-  failure_write.Close();
-
-  int start_error = 0;
-  ssize_t told;
-  do told = read(failure_read.get(), &start_error, sizeof start_error);
-  while (told < 0 && errno == EINTR);
-  if (told > 0) {
-    waitpid(child, nullptr, 0);
-    Code code = start_error == ENOENT || start_error == EACCES || start_error == ENOEXEC
-                    ? Code::kNotFound
-                    : Code::kUnavailable;
-    return Error{code, "cannot start " + argv[0] + ": " + std::strerror(start_error)};
-  }
+  if (!launched) return launched.error();
 
   ProcessOutcome outcome;
+  outcome.isolation = *isolation;
   HeadAndTail output(limits.output_bytes);
   fcntl(output_read.get(), F_SETFL, O_NONBLOCK);
-  FileDescriptor ended(static_cast<int>(syscall(SYS_pidfd_open, child, 0)));
-  const int tick_ms = ended.get() >= 0 ? 50 : 5;  // 50: how soon a cancelled job is noticed
-  bool open = true;
+  outcome.end = Follow(*launched, begin + limits.deadline, cancelled, output_read.get(), &output);
+  KillSandboxed(*launched);  // also what it left behind
   int status = 0;
-  for (bool running = true; running;) {
-    auto left = limits.deadline -
-                std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - begin);
-    if (left.count() <= 0) outcome.end = ProcessOutcome::End::kDeadline;
-    if (cancelled != nullptr && cancelled->load()) outcome.end = ProcessOutcome::End::kCancelled;
-    if (outcome.end != ProcessOutcome::End::kExited) {
-      kill(-child, SIGKILL);
-      kill(child, SIGKILL);
-      waitpid(child, &status, 0);
-      break;
-    }
-    pollfd waits[2] = {{open ? output_read.get() : -1, POLLIN, 0}, {ended.get(), POLLIN, 0}};
-    poll(waits, 2, static_cast<int>(std::min<int64_t>(left.count() + 1, tick_ms)));
-    if (waits[0].revents != 0) open = ReadSome(output_read.get(), &output);
-    running = waitpid(child, &status, WNOHANG) == 0;
+  while (waitpid(launched->pid, &status, 0) < 0 && errno == EINTR) {
   }
-  kill(-child, SIGKILL);  // what it left behind
-  // Only what is in the pipe: a process that escaped the group must not hold us.
-  for (size_t i = 0; open && i < 64; ++i) {
-    pollfd wait = {output_read.get(), POLLIN, 0};
-    if (poll(&wait, 1, 0) <= 0) break;
-    open = ReadSome(output_read.get(), &output);
-  }
+  // Only what is in the pipe: a process that escaped must not hold us.
+  pollfd wait = {output_read.get(), POLLIN, 0};
+  for (size_t i = 0; i < 64 && poll(&wait, 1, 0) > 0; ++i)
+    if (!ReadSome(output_read.get(), &output)) break;
   outcome.seconds = std::chrono::duration<double>(Clock::now() - begin).count();
   outcome.output = output.Take();
+  outcome.limit = LimitReached(*launched);
   if (outcome.end != ProcessOutcome::End::kExited) return outcome;
-  if (WIFSIGNALED(status)) outcome.end = ProcessOutcome::End::kSignalled;
-  outcome.status = WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status);
+  const SandboxEnd ended = EndOf(*launched, status);
+  if (ended.signalled) outcome.end = ProcessOutcome::End::kSignalled;
+  outcome.status = ended.number;
   return outcome;
 }
 

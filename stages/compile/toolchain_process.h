@@ -1,8 +1,8 @@
-// Runs one program of the toolchain as a bounded child: own session and process group, limits,
-// deadline, clean environment, lower priority; its output (standard output and error together) is
-// kept with its head and tail.
+// Runs one program of the toolchain in a sandbox (toolchain_sandbox.h): limits, deadline, clean
+// environment, lower priority; its output (standard output and error together) is kept with its
+// head and tail.
 //
-// The whole group is killed when the deadline passes, when the job is cancelled and when the
+// All that it started is killed when the deadline passes, when the job is cancelled and when the
 // program has ended. Threads: any number at a time. Errors: only what keeps the child from being
 // started; how it ended is data.
 #ifndef KEV_STAGES_COMPILE_TOOLCHAIN_PROCESS_H_
@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "engine/core/result.h"
+#include "runners/sandbox/sandbox.h"
 
 namespace kev {
 
@@ -27,6 +28,8 @@ struct ProcessLimits {
 
 struct ProcessOutcome {
   enum class End { kExited, kSignalled, kDeadline, kCancelled } end = End::kExited;
+  Isolation isolation = Isolation::kNone;
+  std::string limit;   // that it ran into, where a control group tells: "memory", "processes"
   int status = 0;      // exit status or signal
   std::string output;  // with a line in the middle that says how much was left out
   double seconds = 0;
@@ -35,6 +38,9 @@ struct ProcessOutcome {
 
 // Absolute path of `program` as the shell would find it in PATH. Error kNotFound.
 Result<std::string> FindProgram(const std::string& program);
+
+// PATH as compilers see it.
+std::string SearchPath();
 
 // Runs argv (argv[0] is a path) in `folder`. `cancelled` may be null.
 Result<ProcessOutcome> RunToolchain(const std::vector<std::string>& argv, const std::string& folder,

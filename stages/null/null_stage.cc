@@ -36,6 +36,8 @@ JobResult Compile(const Job& job, StageContext& context) {
   artefact.kind = "shared_library";
   artefact.blob = context.Attach("null binary");
   artefact.launch.Set("symbol", "null");
+  // One blob for all, but each source is code of its own.
+  if (job.candidate) artefact.launch.Set("code", job.candidate->source.sha256);
   result.artefacts.push_back(std::move(artefact));
   return result;
 }

@@ -3,26 +3,36 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <filesystem>
 
 #include "configs/units.h"
+#include "engine/core/random.h"
 #include "runners/measurement/core_lock.h"
+#include "runners/measurement/core_visit.h"
 #include "runners/measurement/measure.h"
-#include "stages/profile/arena.h"
+#include "stages/profile/call_work.h"
+#include "stages/profile/explain.h"
+#include "stages/profile/floors.h"
+#include "stages/profile/machine_figures.h"
 #include "stages/profile/strongest.h"
 #include "stages/profile/summary.h"
+#include "stages/profile/timed_set.h"
 #include "stages/verify/cases.h"
 #include "stages/verify/judging.h"
+#include "stages/verify/task_code.h"
 
 namespace kev {
 namespace {
 
 using Clock = RunnerProcess::Clock;
 
-constexpr uint32_t kScreenLaunches = 3;
-constexpr uint32_t kFinalLaunches = 7;  // the exact interval needs 6
+constexpr uint32_t kScreenLaunches = 1;
+constexpr uint32_t kFinalLaunches = 10;
 // Further baselines are for information: few launches, and one where they are far behind.
 constexpr uint32_t kOtherLaunches = 3;
 constexpr double kFarBehind = 3;
+// Another stream of random choices for a measurement that is made again.
+constexpr uint64_t kAgain = 0x616761696e;
 
 double Milliseconds(Clock::duration d) {
   return std::chrono::duration<double, std::milli>(d).count();
@@ -52,12 +62,8 @@ class Profiling {
   }
 
   JobResult Run() {
-    Result<std::shared_ptr<const Arena>> arena = ArenaFor(job_, task_, contest_.final);
-    if (!arena.ok()) return Failed(FailureClass::kTaskBroken, arena.error().message);
-    arena_ = *arena;
-    if (arena_->visible == 0) {
-      return Failed(FailureClass::kTaskBroken, "task " + task_.name + " has no visible workload");
-    }
+    Result<TaskCode> code = FetchTaskCode(job_, &context_, task_, target_);
+    if (!code.ok()) return Failed(code.error());
     Result<int> core = TimingCore(target_.cores);
     if (!core.ok()) return Failed(FailureClass::kTaskBroken, core.error().message);
     if (Status ready = FetchAll(); !ready.ok()) return Failed(ready.error());
@@ -70,8 +76,22 @@ class Profiling {
                                          : Failed(held.error());
     }
     const Clock::time_point held_since = Clock::now();
-    JobResult result = RunOn(*core);
+    // A reference that is started to be asked later stays off the core that is timed on.
+    const CoreAvoidance away(*core);
+    Result<std::shared_ptr<TimedSet>> set =
+        TimedSetFor(job_, &context_, task_, *code, contest_.final);
+    if (!set.ok()) return Failed(set.error());
+    set_ = *set;
+    if (!set_->broken.empty())
+      return Failed(FailureClass::kTaskBroken, "task " + task_.name + ", " + set_->broken);
+    if (set_->visible == 0)
+      return Failed(FailureClass::kTaskBroken, "task " + task_.name + " has no visible workload");
+    JobResult result = LayOut() ? RunOn(*core) : Refused(Verdict::kUnusable, unusable_);
     result.usage.device_ms = Milliseconds(Clock::now() - held_since);
+    {
+      const CoreLock given_back = std::move(*held);
+    }  // others need not wait for explanations
+    AddExplanation(&result);
     result.usage.wall_ms = Milliseconds(Clock::now() - begin_);
     if (!result.failure.has_value() && result.verdict != Verdict::kOk) {
       for (const char* name : {"speedup", "speedup_low", "speedup_high"})
@@ -85,8 +105,13 @@ class Profiling {
   Result<Contestant> Fetched(const Artefact& artefact) {
     Result<std::string> bytes = context_.Fetch(artefact.blob);
     if (!bytes.ok()) return bytes.error();
-    return Contestant{artefact.role, artefact.name, std::move(*bytes), SymbolOf(artefact, task_),
-                      0};
+    return Contestant{artefact.role,
+                      artefact.name,
+                      std::move(*bytes),
+                      SymbolOf(artefact, task_),
+                      0,
+                      artefact.role == "baseline",
+                      DeviceOf(artefact)};
   }
 
   Status FetchAll() {
@@ -110,24 +135,37 @@ class Profiling {
     return Error{Code::kInvalid, "profile job " + job_.label + " has no candidate"};
   }
 
+  // How each kernel is launched for the set's shapes. False: a candidate says nothing that can be
+  // used; baselines were verified.
+  bool LayOut() {
+    std::vector<Axes> shapes;
+    for (const Workload& workload : set_->workloads) shapes.push_back(workload.axes);
+    const auto lay_out = [&](Contestant* one) {
+      const Status s = SetLaunches(task_, shapes, &one->device);
+      if (!s.ok()) unusable_ = one->role + " " + one->name + ": " + s.error().message;
+      return s.ok();
+    };
+    bool good = lay_out(&candidate_) && (incumbent_.library.empty() || lay_out(&incumbent_));
+    for (Contestant& baseline : baselines_) good = good && lay_out(&baseline);
+    return good;
+  }
+
   JobResult RunOn(int core) {
     MeasureOptions options;
     options.core = core;
     options.folder = context_.Scratch();
-    options.environment = RunEnvironment(task_, target_.environment);
-    options.seed = job_.seed;
+    options.runner = RunnerFor(task_, target_);
+    options.cache = task_.cold_cache ? CacheState::kCold : CacheState::kWarm;
+    options.seed = Mix64(SecretSeed(job_) ^ job_.seed);
     options.stream = job_.label;
     options.cancelled = &context_.Cancelled();
     if (job_.running_limit_ms > 0) {
       options.deadline =
           std::chrono::milliseconds(std::max<uint32_t>(job_.running_limit_ms / 2, 100));
     }
-    options.turn_ns = 2e6;
-    options.most_samples = 9;
-
     const std::optional<Ranking> known = RankingFrom(job_.settings["ranking"], baselines_);
     Result<Ranking> ranking =
-        known ? Result<Ranking>(*known) : RankBaselines(baselines_, *arena_, options);
+        known ? Result<Ranking>(*known) : RankBaselines(baselines_, *set_, options);
     if (!ranking.ok()) return Failed(ranking.error());
     if (ranking->refusal.has_value()) {
       contest_.contestants = baselines_;
@@ -146,24 +184,48 @@ class Profiling {
     const auto launches = static_cast<uint32_t>(job_.settings["launches"].AsInt());
     options.rounds = launches > 0 ? launches : contest_.final ? kFinalLaunches : kScreenLaunches;
     if (contest_.final) {
-      options.turns = 2;
+      options.windows = 12;
+      options.least_windows = 4;
       options.turn_ns = 5e6;
-      options.most_samples = 25;
     }
     const GiveUp give_up =
         contest_.final ? GiveUp() : GiveUpFrom(job_.settings["give_up"].AsString());
     const auto hopeless = [&](const Measurement& so_far) {
-      const double candidate = WeightedTimeNs(so_far, *arena_, contest_.candidate);
-      return candidate > give_up.multiple * WeightedTimeNs(so_far, *arena_, contest_.baseline) ||
+      const double candidate = WeightedTimeNs(so_far, *set_, contest_.candidate);
+      return candidate > give_up.multiple * WeightedTimeNs(so_far, *set_, contest_.baseline) ||
              candidate > give_up.call_ns;
     };
-    Result<Measurement> measured = Measure(contest_.contestants, arena_->image, options, hopeless);
+    Result<Measurement> measured =
+        Measure(contest_.contestants, set_->arena.get(), set_->values.get(), options, hopeless);
     if (!measured.ok()) return Failed(measured.error());
-    return Judge(*measured);
+    JobResult result = Judge(*measured);
+    if (!contest_.final || !result.facts["suspect"].AsBool()) return result;
+    options.seed = Mix64(options.seed ^ kAgain);
+    options.stream += "/again";
+    Result<Measurement> again =
+        Measure(contest_.contestants, set_->arena.get(), set_->values.get(), options);
+    if (!again.ok()) return Failed(again.error());
+    return Slower(std::move(result), Judge(*again));
+  }
+
+  // What a suspect measurement and the one that was made because of it say together. A refusal
+  // stands, whichever says it.
+  static JobResult Slower(JobResult first, JobResult second) {
+    if (second.failure.has_value() || second.verdict != Verdict::kOk) return second;
+    const auto speed = [](const JobResult& r) { return r.facts["speedup_low"].AsDouble(); };
+    const bool keep_first = speed(first) < speed(second);
+    JobResult& kept = keep_first ? first : second;
+    const JobResult& other = keep_first ? second : first;
+    kept.blobs["samples_other"] = other.blobs.at("samples");
+    // One of the two alone is not enough for a claim.
+    kept.facts.Set("faster", kept.facts["faster"].AsBool() && other.facts["faster"].AsBool());
+    kept.message += "; measured twice, since a time was suspect, and the slower one kept";
+    return std::move(kept);
   }
 
   void Enter(const Ranking& ranking) {
     const double fastest = ranking.baselines.front().time_ns;
+    contest_.launch_band = ranking.launch_band;
     const auto baseline = [&](const std::string& name) {
       return *std::find_if(baselines_.begin(), baselines_.end(),
                            [&](const Contestant& c) { return c.name == name; });
@@ -195,26 +257,25 @@ class Profiling {
       if (refusal.outcome.kind == Outcome::Kind::kBroken) {
         return Failed(FailureClass::kInfrastructure, refusal.outcome.message);
       }
-      const Workload& workload = arena_->workloads[refusal.call];
-      JobResult result =
-          Refused(VerdictOf(refusal.outcome.kind),
-                  (workload.held_out ? "held-out workload" : "workload " + workload.name) +
-                      std::string(": ") + refusal.outcome.message);
+      JobResult result = Refused(refusal.wrong ? Verdict::kWrong : VerdictOf(refusal.outcome.kind),
+                                 (refusal.wrong ? "while it was timed on " : "on ") +
+                                     set_->PlaceOf(refusal.call) + ": " + refusal.outcome.message);
       AttachOutput(refusal.output, refusal.error, &context_, &result);
       return result;
     }
     JobResult result;
-    result.facts = FactsOf(measured, *arena_, task_, contest_);
+    result.facts = FactsOf(measured, *set_, task_, contest_);
+    if (!candidate_.device.on_host()) result.facts.Set("trust", "A");
     AttachOutput(measured.outputs[contest_.candidate], measured.errors[contest_.candidate],
                  &context_, &result);
-    result.blobs["samples"] = context_.Attach(SamplesBlob(measured, *arena_, contest_));
-    if (const std::string fault = TimedFault(measured, *arena_, task_, contest_); !fault.empty()) {
-      result.verdict = Verdict::kWrong;
-      result.message = fault;
-    } else if (const std::string why = Impossible(result.facts, *arena_, task_, target_);
-               !why.empty()) {
+    result.blobs["samples"] = context_.Attach(SamplesBlob(measured, *set_, contest_));
+    const JudgeFloor floor =
+        JudgeFloors(TimedWorkOf(result.facts, *set_, task_), Machine(result.facts), target_);
+    if (floor.floor_ns > 0) result.facts.Set("floor_ns", floor.floor_ns);
+    result.facts.Set("suspect", floor.suspect);
+    if (floor.impossible) {
       result.verdict = Verdict::kImpossible;
-      result.message = why;
+      result.message = floor.why;
     } else {
       char text[200];
       std::snprintf(text, sizeof(text), "%.3g times as fast as %s [%.3g, %.3g], %lld launches%s",
@@ -223,8 +284,32 @@ class Profiling {
                     static_cast<long long>(result.facts["launches"].AsInt()),
                     measured.stopped ? ", given up" : "");
       result.message = text;
+      if (floor.suspect) result.message += "; suspect: " + floor.why;
     }
     return result;
+  }
+
+  MachineFigures Machine(const Value& facts) {
+    if (!candidate_.device.on_host()) return FiguresOfDevice(target_);
+    namespace fs = std::filesystem;
+    // The stage's cache is <home>/cache/<stage>.
+    const std::string home = fs::path(context_.CacheFolder()).parent_path().parent_path().string();
+    return FiguresOfThisMachine(home, target_, facts["conditions"]["clock_ghz"].AsDouble() * 1e9);
+  }
+
+  // Facts `bottleneck` and the blob `profile` of what was measured.
+  void AddExplanation(JobResult* result) {
+    if (result->failure.has_value() || !result->facts.Has("latency_ns")) return;
+    const Explanation why =
+        Explain(TimedWorkOf(result->facts, *set_, task_), Machine(result->facts),
+                candidate_.device.on_host()
+                    ? StaticProfile(candidate_.library, candidate_.symbol, contest_.final)
+                    : DeviceProfile(candidate_.library, candidate_.symbol));
+    result->facts.Set("bottleneck", why.bottleneck);
+    Value& workloads = result->facts.Set("workloads");
+    for (const auto& [name, bottleneck] : why.by_workload)
+      workloads.Set(name).Set("bottleneck", bottleneck);
+    result->blobs["profile"] = context_.Attach(ToJson(why.record));
   }
 
   // A baseline was verified before the search and an incumbent measured before, so a candidate is
@@ -244,10 +329,11 @@ class Profiling {
   const Task& task_;
   const Target& target_;
   const Clock::time_point begin_;
-  std::shared_ptr<const Arena> arena_;
+  std::shared_ptr<TimedSet> set_;
   std::vector<Contestant> baselines_;
   Contestant candidate_;
   bool calibration_ = false;
+  std::string unusable_;
   Contestant incumbent_;
   Contest contest_;
 };

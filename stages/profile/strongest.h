@@ -13,7 +13,7 @@
 #include "engine/core/job.h"
 #include "engine/core/result.h"
 #include "runners/measurement/measure.h"
-#include "stages/profile/arena.h"
+#include "stages/profile/timed_set.h"
 
 namespace kev {
 
@@ -24,19 +24,22 @@ struct BaselineStrength {
 
 struct Ranking {
   std::vector<BaselineStrength> baselines;  // strongest first
-  std::optional<Refusal> refusal;           // a baseline that could not be measured
+  // Log ratio within which 95 % of single launches of the strongest beside its own copy stay.
+  double launch_band = 0;
+  std::optional<Refusal> refusal;  // a baseline that could not be measured
 };
 
 // `baselines` are the contestants, in the job's order. REQUIRES: not empty.
-Result<Ranking> RankBaselines(const std::vector<Contestant>& baselines, const Arena& arena,
+Result<Ranking> RankBaselines(const std::vector<Contestant>& baselines, TimedSet& set,
                               MeasureOptions options);
 
-// The ranking as a fact: map baseline -> ns; and back. nullopt: it does not name all of them.
+// The ranking as a fact: map baseline -> ns, and the band under a name that no baseline can have;
+// and back. nullopt: it does not name all of them.
 Value RankingFact(const Ranking& ranking);
 std::optional<Ranking> RankingFrom(const Value& fact, const std::vector<Contestant>& baselines);
 
 // Weighted geometric mean over the visible workloads of a contestant's median time.
-double WeightedTimeNs(const Measurement& measurement, const Arena& arena, size_t contestant);
+double WeightedTimeNs(const Measurement& measurement, const TimedSet& set, size_t contestant);
 
 }  // namespace kev
 

@@ -6,12 +6,11 @@
 #include <string>
 #include <vector>
 
-#include "configs/target.h"
 #include "configs/task.h"
 #include "engine/core/value.h"
 #include "runners/measurement/measure.h"
 #include "runners/statistics/statistics.h"
-#include "stages/profile/arena.h"
+#include "stages/profile/timed_set.h"
 
 namespace kev {
 
@@ -24,26 +23,20 @@ struct Contest {
   size_t control = 0;          // 0: none
   size_t incumbent = 0;        // 0: none
   bool final = false;
+  double launch_band = 0;  // log ratio: what one launch of equal kernels may seem apart
 };
 
 // Over the visible workloads; a single launch has no interval of its own, see summary.cc.
-Interval SpeedupOver(const Measurement& measurement, const Arena& arena, size_t baseline,
-                     size_t candidate);
+Interval SpeedupOver(const Measurement& measurement, const TimedSet& set, const Contest& contest,
+                     size_t baseline, size_t candidate);
 
 // Map of facts as in configs/contracts/profile.cc.
-Value FactsOf(const Measurement& measurement, const Arena& arena, const Task& task,
+Value FactsOf(const Measurement& measurement, const TimedSet& set, const Task& task,
               const Contest& contest);
 
-// What is faster than the target's hardware can be; "" when nothing is.
-std::string Impossible(const Value& facts, const Arena& arena, const Task& task,
-                       const Target& target);
-
 // Canonical encoding of {format, unit, contestants, workloads, launches}.
-std::string SamplesBlob(const Measurement& measurement, const Arena& arena, const Contest& contest);
-
-// What the timed calls of a candidate did wrong, judged by the baseline's outputs; "" when nothing.
-std::string TimedFault(const Measurement& measurement, const Arena& arena, const Task& task,
-                       const Contest& contest);
+std::string SamplesBlob(const Measurement& measurement, const TimedSet& set,
+                        const Contest& contest);
 
 }  // namespace kev
 

@@ -88,6 +88,11 @@ std::string DomainText(const Task& task) {
 
 std::string ToleranceText(const Task& task) {
   std::string text;
+  if (task.measured) {
+    text = "floats: median, 99.9th percentile and largest error at most " +
+           FormatDouble(task.measured->factor) + " times those of '" + task.measured->yardstick +
+           "' against double precision, and 2 ulp in any case";
+  }
   for (const auto& [dtype, tolerance] : task.tolerance)
     text += (text.empty() ? "" : "; ") + dtype + ": relative " + FormatDouble(tolerance.rtol) +
             ", absolute " + FormatDouble(tolerance.atol);

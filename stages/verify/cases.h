@@ -7,14 +7,12 @@
 #define KEV_STAGES_VERIFY_CASES_H_
 
 #include <cstdint>
-#include <map>
 #include <string>
 #include <vector>
 
 #include "configs/task.h"
 #include "engine/core/job.h"
 #include "engine/core/result.h"
-#include "runners/harness/region.h"
 
 namespace kev {
 
@@ -23,6 +21,7 @@ struct Case {
   Axes axes;
   uint32_t seed = 1;    // number of the input, from 1
   bool hidden = false;  // held out or drawn: what is said of it must not tell the shape
+  ValueClass values = ValueClass::kFill;
 };
 
 // One seed of the smallest visible workload.
@@ -30,20 +29,15 @@ Result<std::vector<Case>> SmokeCases(const Task& task);
 // Every workload and seed, then shapes drawn from the task's domain.
 Result<std::vector<Case>> FullCases(const Task& task, uint64_t secret_seed);
 
+// FullCases, and each of the task's value classes on the smallest visible workload.
+Result<std::vector<Case>> FullCasesWithValues(const Task& task, uint64_t secret_seed);
+// The cases whose yardstick errors bound those of `one` (measured tolerance), by the widest of
+// their bounds: seeds of its shape, with its values and with the task's own fills, as many as it
+// takes that a bound does not hang on the luck of a few roundings. `elements`: of the output.
+std::vector<Case> YardstickCases(const Case& one, uint64_t elements);
+
 // The job's secret seed as a number; the run's seed when it has none.
 uint64_t SecretSeed(const Job& job);
-
-// The call for `axes`, as the function sees it.
-Result<CallSpec> CallFor(const Task& task, const Axes& axes);
-
-// Fills the inputs of call number `call` of `image`, which was made from CallFor(task, one.axes).
-Status FillInputs(const Task& task, const Case& one, uint64_t secret_seed, size_t call,
-                  RegionImage* image);
-
-// The variables that are set where candidates, baselines and the reference run: the same for all of
-// them.
-std::map<std::string, std::string> RunEnvironment(const Task& task,
-                                                  const std::map<std::string, std::string>& target);
 
 }  // namespace kev
 

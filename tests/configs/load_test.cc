@@ -74,6 +74,7 @@ TEST_CASE("a workflow becomes a plan with defaults filled in") {
   CHECK(plan.budget.tokens == 2'000'000);
   CHECK(plan.stop.plateau == 80);
   CHECK(plan.in_flight == 12);
+  CHECK(plan.one_binary_once);
   REQUIRE(plan.steps.size() == 7);
   CHECK(plan.select == uint16_t{6});
   REQUIRE(plan.shares.size() == 1);

@@ -3,6 +3,8 @@
 #include <doctest/doctest.h>
 
 #include <cmath>
+#include <cstring>
+#include <memory>
 #include <set>
 #include <string>
 
@@ -20,42 +22,83 @@ std::string Chain(const char* before = "") {
          ": \"+x\"(sum)); } y[0] = sum; }";
 }
 
-RegionImage WorkImage(int64_t n) {
+std::unique_ptr<Arena> WorkArena(int64_t n) {
   CallSpec call;
-  call.arguments = {{CallArgument::Kind::kIn, "x", ElementType::kF32, 64, 0},
-                    {CallArgument::Kind::kOut, "y", ElementType::kF32, 1, 0},
-                    {CallArgument::Kind::kScalar, "n", ElementType::kF32, 0, n}};
-  return RegionImage::Make({call}, 1).value();
+  call.arguments = {{.kind = CallArgument::Kind::kIn, .name = "x", .element_bytes = 4, .count = 64},
+                    {.kind = CallArgument::Kind::kOut, .name = "y", .element_bytes = 4, .count = 1},
+                    {.name = "n", .as = PassedAs::kI64, .bits = static_cast<uint64_t>(n)}};
+  return std::move(Arena::Make({call}, SlotsFor({call}), false, 1).value());
+}
+
+// x is all ones and y must be what the chain sums up.
+class WorkValues : public CallValues {
+ public:
+  explicit WorkValues(int64_t n) : expected_(static_cast<float>(n)) {}
+  void FillConstants(Arena&, size_t) override {}
+  void Fill(Arena& arena, size_t call, const DrawnCall& drawn) override {
+    const float factor = static_cast<float>(1 + drawn.draw % 8);
+    for (int i = 0; i < 64; ++i) std::memcpy(arena.Array(call, drawn.slot, 0) + 4 * i, &factor, 4);
+    std::memcpy(arena.Array(call, drawn.slot, 1), &kPoison, 4);
+  }
+  size_t ChecksAtOnce(size_t) const override { return 4; }
+  Result<std::string> Check(const Arena& arena, size_t call,
+                            std::span<const DrawnCall> drawn) override {
+    for (const DrawnCall& one : drawn) {
+      if (Output(arena, call, one) != expected_ * static_cast<float>(1 + one.draw % 8))
+        return std::string("y is wrong");
+    }
+    return std::string();
+  }
+  bool SeemsUnwritten(const Arena& arena, size_t call, const DrawnCall& drawn) override {
+    return Output(arena, call, drawn) == kPoison;
+  }
+
+ private:
+  static constexpr float kPoison = -1;
+  static float Output(const Arena& arena, size_t call, const DrawnCall& drawn) {
+    float got = 0;
+    std::memcpy(&got, arena.Array(call, drawn.slot, 1), 4);
+    return got;
+  }
+  float expected_;
+};
+
+CallValues* Values(int64_t n) {
+  static std::unique_ptr<WorkValues> values;
+  values = std::make_unique<WorkValues>(n);
+  return values.get();
 }
 
 Contestant Make(const test::TemporaryFolder& folder, const char* role, const std::string& source) {
   const std::string path = test::CompileKernel(folder, role, source);
   REQUIRE_FALSE(path.empty());
-  return {role, role, test::ReadFile(path), "work", 0};
+  return {role, role, test::ReadFile(path), "work", 0, role == std::string("baseline")};
 }
 
-TEST_CASE("every launch of every contestant keeps its samples, and equal ones compare as equal") {
+TEST_CASE("every launch of every contestant keeps its windows") {
   test::TemporaryFolder folder;
   const std::string source = Chain();
   const std::vector<Contestant> contestants = {Make(folder, "baseline", source),
                                                Make(folder, "candidate", source)};
   MeasureOptions options;
   options.rounds = 4;
-  options.turns = 2;
   options.folder = folder.path();
-  const Result<Measurement> measured = Measure(contestants, WorkImage(20000), options);
+  const Result<Measurement> measured =
+      Measure(contestants, WorkArena(20000).get(), Values(20000), options);
   REQUIRE(measured.ok());
-  REQUIRE_FALSE(measured->refusal.has_value());
+  REQUIRE_MESSAGE(!measured->refusal.has_value(), measured->refusal->outcome.message);
   CHECK(measured->samples.size() == 8);
   std::set<std::pair<size_t, uint32_t>> launches;
   for (const LaunchSamples& launch : measured->samples) {
     launches.insert({launch.contestant, launch.launch});
-    CHECK(launch.batch >= 2);
-    CHECK(launch.ns.size() >= 6);
+    CHECK(launch.windows.size() >= options.least_windows);
+    CHECK(launch.call_ns > 0);
   }
   CHECK(launches.size() == 8);
-  CHECK(std::fabs(Median(measured->LogRatios(0, 1, 0))) < 0.3);
-  for (const std::string& region : measured->regions) CHECK_FALSE(region.empty());
+  REQUIRE(measured->LogRatios(0, 1, 0).size() == 4);
+  for (const double ratio : measured->LogRatios(0, 1, 0)) CHECK(std::isfinite(ratio));
+  CHECK(measured->conditions.windows >= 8 * options.least_windows);
+  CHECK_FALSE(measured->isolation.empty());
 }
 
 TEST_CASE("a contestant that crashes ends the measurement with a refusal that names it") {
@@ -65,7 +108,8 @@ TEST_CASE("a contestant that crashes ends the measurement with a refusal that na
       Make(folder, "candidate", Chain("fputs(\"oh\", stderr); abort();"))};
   MeasureOptions options;
   options.folder = folder.path();
-  const Result<Measurement> measured = Measure(contestants, WorkImage(1000), options);
+  const Result<Measurement> measured =
+      Measure(contestants, WorkArena(1000).get(), Values(1000), options);
   REQUIRE(measured.ok());
   REQUIRE(measured->refusal.has_value());
   CHECK(measured->refusal->contestant == 1);
@@ -83,12 +127,47 @@ TEST_CASE(
   options.rounds = 5;
   options.folder = folder.path();
   const Result<Measurement> measured =
-      Measure(contestants, WorkImage(1000), options,
-              [](const Measurement& so_far) { return so_far.LaunchMedians(0, 0).size() == 2; });
+      Measure(contestants, WorkArena(1000).get(), Values(1000), options,
+              [](const Measurement& so_far) { return so_far.CallTimes(0, 0).size() == 2; });
   REQUIRE(measured.ok());
+  REQUIRE_MESSAGE(!measured->refusal.has_value(), measured->refusal->outcome.message);
   CHECK(measured->stopped);
-  CHECK(measured->LaunchMedians(0, 0).size() == 2);
-  CHECK(measured->LaunchMedians(1, 0).size() == 1);
+  CHECK(measured->CallTimes(0, 0).size() == 2);
+  CHECK(measured->CallTimes(1, 0).size() == 1);
+}
+
+TEST_CASE("a call that is not made is noticed in every window") {
+  test::TemporaryFolder folder;
+  // Few enough that looks at some calls of some windows need not meet one.
+  const std::vector<Contestant> contestants = {
+      Make(folder, "baseline", Chain()),
+      Make(folder, "candidate",
+           Chain("static int calls = 0; if (++calls > 8 && calls % 7 == 0) return;"))};
+  MeasureOptions options;
+  options.folder = folder.path();
+  const Result<Measurement> measured =
+      Measure(contestants, WorkArena(1000).get(), Values(1000), options);
+  REQUIRE(measured.ok());
+  REQUIRE(measured->refusal.has_value());
+  CHECK(measured->refusal->contestant == 1);
+  CHECK(measured->refusal->wrong);
+  CHECK(measured->refusal->outcome.message == "y is wrong");
+}
+
+TEST_CASE("what the harness costs and what a copy takes come with each launch") {
+  test::TemporaryFolder folder;
+  MeasureOptions options;
+  options.rounds = 1;
+  options.folder = folder.path();
+  const Result<Measurement> measured =
+      Measure({Make(folder, "baseline", Chain())}, WorkArena(1000).get(), Values(1000), options);
+  REQUIRE(measured.ok());
+  REQUIRE(measured->samples.size() == 1);
+  const LaunchSamples& launch = measured->samples[0];
+  CHECK(launch.harness.order_ns > 0);
+  CHECK(launch.harness.call_ns > 0);
+  CHECK(launch.copy_ns > 0);
+  CHECK(launch.call_ns > launch.harness.call_ns);
 }
 
 TEST_CASE("a core is timed on by one holder at a time") {

@@ -3,9 +3,10 @@
 #include <doctest/doctest.h>
 #include <signal.h>
 
-#include <cerrno>
 #include <cstring>
+#include <memory>
 #include <string>
+#include <vector>
 
 #include "tests/runners/support/compiled_kernel.h"
 
@@ -16,18 +17,21 @@ namespace {
 
 constexpr uint64_t kCount = 1000;
 
-// void twice(const float* x, float* y, int64_t n): y = 2 x
-RegionImage TwiceImage() {
+// void twice(const float* x, float* y, int64_t n): y = 2 x; two slots
+std::unique_ptr<Arena> TwiceArena(bool guarded) {
   CallSpec call;
-  call.arguments = {{CallArgument::Kind::kIn, "x", ElementType::kF32, kCount, 0},
-                    {CallArgument::Kind::kOut, "y", ElementType::kF32, kCount, 0},
-                    {CallArgument::Kind::kScalar, "n", ElementType::kF32, 0, kCount}};
-  RegionImage image = RegionImage::Make({call}, 5).value();
-  for (uint64_t i = 0; i < kCount; ++i) {
-    const float value = static_cast<float>(i);
-    std::memcpy(image.MutableArray(0, 0) + 4 * i, &value, 4);
+  call.arguments = {
+      {.kind = CallArgument::Kind::kIn, .name = "x", .element_bytes = 4, .count = kCount},
+      {.kind = CallArgument::Kind::kOut, .name = "y", .element_bytes = 4, .count = kCount},
+      {.name = "n", .as = PassedAs::kI64, .bits = kCount}};
+  std::unique_ptr<Arena> arena = std::move(Arena::Make({call}, {2}, guarded, 5).value());
+  for (uint32_t slot = 0; slot < 2; ++slot) {
+    for (uint64_t i = 0; i < kCount; ++i) {
+      const float value = static_cast<float>(i + slot);
+      std::memcpy(arena->Array(0, slot, 0) + 4 * i, &value, 4);
+    }
   }
-  return image;
+  return arena;
 }
 
 // A kernel with this body, loaded in a fresh process.
@@ -39,29 +43,37 @@ struct Fixture {
     options.library = test::CompileKernel(folder, "kernel", source);
     REQUIRE_FALSE(options.library.empty());
     options.symbol = "twice";
-    options.folder = folder.path();
     options.limits = limits;
   }
   Outcome Load() {
-    Result<std::unique_ptr<RunnerProcess>> started = RunnerProcess::Start(options, image);
+    Result<std::unique_ptr<RunnerProcess>> started = RunnerProcess::Start(options, *arena);
     REQUIRE_MESSAGE(started.ok(), (started.ok() ? "" : started.error().message));
     process = std::move(*started);
+    const Outcome prepared = process->Prepare();
+    REQUIRE_MESSAGE(prepared.ok(), prepared.message);
     return process->Load(10s);
+  }
+  Outcome Call(std::vector<uint16_t> slots = {0}, RunnerProcess::Clock::duration deadline = 10s) {
+    const Outcome outcome = process->Call(0, slots, deadline, &times);
+    process->Freeze();
+    return outcome;
   }
   Outcome LoadAndCall(RunnerProcess::Clock::duration deadline = 10s) {
     const Outcome loaded = Load();
-    return loaded.ok() ? process->Call(0, deadline) : loaded;
+    return loaded.ok() ? Call({0}, deadline) : loaded;
   }
-  float Output(uint64_t i) {
-    const std::string region = process->ReadRegion().value();
+  // What was printed is written when the next order is taken.
+  void Flush() { REQUIRE(process->Touch(0, {}, &times).ok()); }
+  float Output(uint64_t i, uint32_t slot = 0) {
     float value = 0;
-    std::memcpy(&value, image.Array(region, 0, 1).data() + 4 * i, 4);
+    std::memcpy(&value, arena->Array(0, slot, 1) + 4 * i, 4);
     return value;
   }
 
   test::TemporaryFolder folder;
-  RegionImage image = TwiceImage();
+  std::unique_ptr<Arena> arena = TwiceArena(false);
   RunnerOptions options;
+  OrderTimes times;
   std::unique_ptr<RunnerProcess> process;
 };
 
@@ -73,27 +85,89 @@ TEST_CASE("a kernel's outputs come back through the shared region") {
   CHECK_MESSAGE(outcome.ok(), outcome.message);
   CHECK(kernel.Output(7) == 14.0f);
   CHECK(kernel.Output(kCount - 1) == 2.0f * (kCount - 1));
-  CHECK(kernel.image.Violation(kernel.process->ReadRegion().value(), 0).empty());
+  CHECK(kernel.arena->BrokenCanary(0, 0).empty());
+  CHECK_FALSE(kernel.arena->AnyBrokenCanary());
 }
 
 TEST_CASE("what a kernel must not do to memory is told by the array's name") {
   SUBCASE("one element past the end") {
     Fixture kernel("for (int64_t i = 0; i <= n; i++) y[i] = 2 * x[i];");
     REQUIRE(kernel.LoadAndCall().ok());
-    CHECK(kernel.image.Violation(kernel.process->ReadRegion().value(), 0) ==
-          "wrote past the end of y");
+    CHECK(kernel.arena->BrokenCanary(0, 0) == "wrote past the end of y");
+    CHECK(kernel.arena->AnyBrokenCanary());
   }
   SUBCASE("one element before the start") {
     Fixture kernel("y[-1] = 3; (void)x; (void)n;");
     REQUIRE(kernel.LoadAndCall().ok());
-    CHECK(kernel.image.Violation(kernel.process->ReadRegion().value(), 0) ==
-          "wrote before the start of y");
+    CHECK(kernel.arena->BrokenCanary(0, 0) == "wrote before the start of y");
   }
-  SUBCASE("an input") {
-    Fixture kernel("((float*)x)[3] = 1e9f; (void)y; (void)n;");
-    REQUIRE(kernel.LoadAndCall().ok());
-    CHECK(kernel.image.Violation(kernel.process->ReadRegion().value(), 0) == "changed its input x");
+  SUBCASE("a page past the end, where it is guarded") {
+    Fixture kernel("for (int64_t i = 0; i <= n + 24; i++) y[i] = 2 * x[i % n];");
+    kernel.arena = TwiceArena(true);
+    CHECK(kernel.LoadAndCall().kind == Outcome::Kind::kCrashed);
   }
+  SUBCASE("padding to a cache line is its own") {
+    Fixture kernel(
+        "for (int64_t i = 0; i < n; i++) y[i] = 2 * x[i];"
+        "volatile const float* p = x; (void)p[n + 7];");
+    kernel.arena = TwiceArena(true);
+    CHECK(kernel.LoadAndCall().ok());
+    CHECK(kernel.arena->BrokenCanary(0, 0).empty());
+  }
+}
+
+TEST_CASE("several slots are called in the order asked for, each on its own arrays") {
+  Fixture kernel("static float calls; calls += 1; y[0] = 2 * x[0]; y[1] = calls; (void)n;");
+  REQUIRE(kernel.Load().ok());
+  REQUIRE(kernel.Call({1, 0}).ok());
+  CHECK(kernel.Output(0, 1) == 2.0f);
+  CHECK(kernel.Output(0, 0) == 0.0f);
+  CHECK(kernel.Output(1, 1) == 1.0f);
+  CHECK(kernel.Output(1, 0) == 2.0f);
+}
+
+TEST_CASE("scalars of every kind, a returned value, set-up and a workspace reach the function") {
+  test::TemporaryFolder folder;
+  const std::string library = test::CompileKernel(
+      folder, "mixed",
+      "static int64_t prepared; void begin(char* w, int32_t m) { w[0] = 7; prepared = m; }"
+      "double mixed(const double* x, float f, int8_t small, uint16_t wide, char* w, int32_t m) {"
+      " return x[0] + f + small + wide + w[0] + prepared * 1000 + m; }");
+  CallSpec call;
+  const auto bits = [](auto value) {
+    uint64_t b = 0;
+    std::memcpy(&b, &value, sizeof(value));
+    return b;
+  };
+  call.arguments = {
+      {.kind = CallArgument::Kind::kIn, .name = "x", .element_bytes = 8, .count = 1},
+      {.name = "f", .as = PassedAs::kF32, .bits = bits(0.5f)},
+      {.name = "small", .as = PassedAs::kI8, .bits = bits(int8_t{-3})},
+      {.name = "wide", .as = PassedAs::kU16, .bits = bits(uint16_t{60000})},
+      {.kind = CallArgument::Kind::kWorkspace, .name = "w", .count = 16, .in_setup = true},
+      {.name = "m", .as = PassedAs::kI32, .bits = bits(int32_t{2}), .in_setup = true},
+      {.kind = CallArgument::Kind::kReturn,
+       .name = "sum",
+       .as = PassedAs::kF64,
+       .element_bytes = 8,
+       .count = 1}};
+  std::unique_ptr<Arena> arena = std::move(Arena::Make({call}, {1}, false, 1).value());
+  const double x = 100;
+  std::memcpy(arena->Array(0, 0, 0), &x, 8);
+  RunnerOptions options;
+  options.library = library;
+  options.symbol = "mixed";
+  options.setup = "begin";
+  auto process = std::move(RunnerProcess::Start(options, *arena).value());
+  REQUIRE(process->Prepare().ok());
+  REQUIRE(process->Load(10s).ok());
+  OrderTimes times;
+  REQUIRE(process->SetUp(0, 10s, &times).ok());
+  const uint16_t slot = 0;
+  REQUIRE(process->Call(0, {&slot, 1}, 10s, &times).ok());
+  double sum = 0;
+  std::memcpy(&sum, arena->Array(0, 0, 6), 8);
+  CHECK(sum == 100 + 0.5 - 3 + 60000 + 7 + 2000 + 2);
 }
 
 TEST_CASE("a crash is an outcome that names the signal") {
@@ -117,27 +191,11 @@ TEST_CASE("an endless loop ends at the judge's deadline") {
   CHECK(outcome.message == "did not come back within 0.2 s");
 }
 
-TEST_CASE("a grandchild that outlives the call dies with the process group") {
-  Fixture kernel(
-      "(void)x; (void)n; pid_t child = fork(); if (child == 0) for (;;) pause();"
-      " memcpy(y, &child, 4);");
-  REQUIRE(kernel.LoadAndCall().ok());
-  const float bits = kernel.Output(0);
-  pid_t grandchild = 0;
-  std::memcpy(&grandchild, &bits, 4);
-  REQUIRE(grandchild > 1);
-  REQUIRE(kill(grandchild, 0) == 0);
-  kernel.process.reset();
-  // It is an orphan now: whoever reaps it does so in its own time, until then it is a zombie.
-  const auto gone = [&] {
-    if (kill(grandchild, 0) != 0) return errno == ESRCH;
-    const std::string stat = test::ReadFile("/proc/" + std::to_string(grandchild) + "/stat");
-    return stat.empty() || stat.find(") Z") != std::string::npos ||
-           stat.find(") X") != std::string::npos;
-  };
-  const auto end = RunnerProcess::Clock::now() + 5s;
-  while (!gone() && RunnerProcess::Clock::now() < end) sched_yield();
-  CHECK(gone());
+TEST_CASE("a kernel that starts a process is caught in the act") {
+  Fixture kernel("(void)x; (void)y; (void)n; if (fork() == 0) for (;;) pause();");
+  const Outcome outcome = kernel.LoadAndCall();
+  CHECK(outcome.kind == Outcome::Kind::kCheated);
+  CHECK_MESSAGE(outcome.message.find("clone") != std::string::npos, outcome.message);
 }
 
 TEST_CASE("taking more memory than allowed is a matter of resources") {
@@ -162,6 +220,7 @@ TEST_CASE("what a kernel prints is kept, up to the limit, and cannot reach the j
       "fputs(\"again\\n\", stderr);",
       "", limits);
   REQUIRE(kernel.LoadAndCall().ok());
+  kernel.Flush();
   CHECK(kernel.process->StandardOutput() == "n is 1000\n");
   CHECK(kernel.process->StandardError().size() == 4096);
 }
@@ -192,7 +251,9 @@ TEST_CASE("the environment holds what was declared and nothing else") {
                  "extern char** environ;");
   kernel.options.environment = {{"OPENBLAS_NUM_THREADS", "1"}};
   REQUIRE(kernel.LoadAndCall().ok());
-  CHECK(kernel.process->StandardOutput() == "OPENBLAS_NUM_THREADS=1\n");
+  kernel.Flush();
+  CHECK(kernel.process->StandardOutput().find("OPENBLAS_NUM_THREADS=1\n") != std::string::npos);
+  CHECK(kernel.process->StandardOutput().find("HOME=") == std::string::npos);
 }
 
 TEST_CASE("a kernel finds no file open but its standard streams and the control end") {
@@ -208,76 +269,48 @@ TEST_CASE("a kernel finds no file open but its standard streams and the control 
 TEST_CASE("a reply that the kernel writes itself is cheating") {
   Fixture kernel(
       "(void)x; (void)y; (void)n; static char reply[1100]; write(3, reply, sizeof(reply));");
-  const Outcome outcome = kernel.LoadAndCall();
-  CHECK(outcome.kind == Outcome::Kind::kCheated);
-}
-
-TEST_CASE("a kernel cannot shrink the region under the judge") {
-  Fixture kernel("(void)x; (void)y; (void)n; y[0] = ftruncate(4, 0);");
   REQUIRE(kernel.LoadAndCall().ok());
-  CHECK(kernel.Output(0) == -1.0f);
-  CHECK(kernel.process->ReadRegion().ok());
+  CHECK(kernel.Call().kind == Outcome::Kind::kCheated);
 }
 
-TEST_CASE("samples are of the asked number and batch, and cost what a call costs") {
+TEST_CASE("a window's time is the judge's, and covers all of its calls") {
   Fixture kernel(
       "volatile float sum = 0; for (int k = 0; k < 100; k++) for (int64_t i = 0; i < n; i++) sum "
       "+= x[i]; y[0] = sum;");
   REQUIRE(kernel.Load().ok());
-  TimedSamples timed;
-  const Outcome outcome = kernel.process->Measure(0, 2, 3, 5, 10s, &timed);
-  REQUIRE_MESSAGE(outcome.ok(), outcome.message);
-  CHECK(timed.ns.size() == 5);
-  CHECK(timed.batch == 3);
-  for (const double ns : timed.ns) CHECK(ns > 10e3);  // 100,000 dependent additions
-  CHECK(timed.claimed_ns <= timed.outer_ns);
+  REQUIRE(kernel.Call({0, 1}).ok());
+  CHECK(kernel.times.ns > 20e3);  // 200,000 dependent additions
+  bool marked = false;
+  const uint16_t slot = 0;
+  REQUIRE(kernel.process->Call(0, {&slot, 1}, 10s, &kernel.times, [&] { marked = true; }).ok());
+  CHECK(marked);
+  double ghz = 0;
+  Fixture clock(kRight);
+  clock.process = std::move(RunnerProcess::Start(clock.options, *clock.arena).value());
+  REQUIRE(clock.process->Prepare().ok());
+  REQUIRE(clock.process->MeasureClock(&ghz).ok());
+  CHECK(ghz > 0.01);
+  CHECK(ghz < 10);
+  REQUIRE(clock.process->Load(10s).ok());
+  CHECK(clock.Call({1}).ok());
 }
 
-TEST_CASE("a frozen process does no work until it is thawed") {
-  Fixture kernel(
-      "(void)x; (void)n; if (fork() == 0) for (volatile uint64_t* count = (uint64_t*)y;;) "
-      "++*count;");
-  REQUIRE(kernel.LoadAndCall().ok());
+TEST_CASE("a frozen process does no work until it is thawed, nor do its threads") {
+  Fixture kernel("(void)x; (void)n; static pthread_t t; pthread_create(&t, 0, Count, y);",
+                 "#include <pthread.h>\nstatic void* Count(void* y) { for (volatile uint64_t* c = "
+                 "y;;) ++*c; }");
+  REQUIRE(kernel.LoadAndCall().ok());  // frozen
   const auto count = [&] {
-    const std::string region = kernel.process->ReadRegion().value();
     uint64_t value = 0;
-    std::memcpy(&value, kernel.image.Array(region, 0, 1).data(), 8);
+    std::memcpy(&value, kernel.arena->Array(0, 0, 1), 8);
     return value;
   };
+  const uint64_t frozen = count();
+  for (int i = 0; i < 2000; ++i) CHECK(count() == frozen);
+  kernel.process->Thaw();
   const auto end = RunnerProcess::Clock::now() + 5s;
-  const uint64_t begin = count();
-  while (count() == begin && RunnerProcess::Clock::now() < end) sched_yield();
-  CHECK(count() != begin);
-  kernel.process->Freeze();
-  // The grandchild stops a moment after its leader: its counter must come to rest.
-  uint64_t last = count();
-  int still = 0;
-  while (still < 2000 && RunnerProcess::Clock::now() < end) {
-    const uint64_t now = count();
-    still = now == last ? still + 1 : 0;
-    last = now;
-  }
-  CHECK(still == 2000);
-}
-
-TEST_CASE("a claim of less time than the CPU was busy is implausible") {
-  TimedSamples honest;
-  honest.batch = 10;
-  honest.ns = {1e5, 1e5};
-  honest.claimed_ns = 2.01e6;
-  honest.cpu_ns = 2.05e6;
-  honest.outer_ns = 2.2e6;
-  CHECK(ImplausibleClaim(honest).empty());
-  TimedSamples fast_clock = honest;
-  fast_clock.cpu_ns = 9e6;
-  CHECK(ImplausibleClaim(fast_clock) ==
-        "claims 2.010 ms for work that took 9.000 ms of CPU time on its one core");
-  TimedSamples asleep = honest;
-  asleep.outer_ns = 3e9;
-  CHECK_FALSE(ImplausibleClaim(asleep).empty());
-  TimedSamples invented = honest;
-  invented.ns = {1e6, 1e6};
-  CHECK_FALSE(ImplausibleClaim(invented).empty());
+  while (count() == frozen && RunnerProcess::Clock::now() < end) sched_yield();
+  CHECK(count() != frozen);
 }
 
 }  // namespace

@@ -199,51 +199,6 @@ TEST_CASE("kernels that crash, hang, write elsewhere or lie are only that candid
   CheckNobodyLeft(tiny.sandbox);
 }
 
-TEST_CASE(
-    "a job that kills worker after worker becomes a dead letter, which has another try or is "
-    "dropped") {
-  Tiny tiny;
-  tiny.SetTemplate(
-      "#include <signal.h>\n#include <stdint.h>\n#include <unistd.h>\n"
-      "void scale(const float* x, float* y, int64_t n) {\n"
-      "#if ACT == 1\n  kill(getppid(), SIGKILL);\n#endif\n"
-      "  for (int64_t i = 0; i < n; ++i) y[i] = 3.0f * x[i];\n}\n",
-      "ACT: [0, 1], PAD: [0, 1, 2, 3, 4, 5, 6, 7]");
-  tiny.Replace("tiny.yaml", "candidates: 12", "candidates: 16");
-  const CommandResult result = tiny.Run({"--json"});
-  CHECK(result.exit_code == kExitDone);
-  const std::string run = DoneLine(result)["run"];
-  const auto letters = [&] { return JsonLines(tiny.Kevolve({"dlq", "list", run, "--json"}).out); };
-  const std::vector<Json> before = letters();
-  REQUIRE(!before.empty());
-  const std::string job = before[0]["job"];
-  CHECK(before[0]["why"].get<std::string>().find("worker") != std::string::npos);
-  // Who died of it, and how, is told; the others' verdicts are their own.
-  const Json letter = DoneLine(tiny.Kevolve({"dlq", "show", run, job, "--json"}));
-  CHECK(letter["evidence"].size() >= 2);
-  size_t good = 0, poisoned = 0;
-  const Json shown = Json::parse(tiny.Kevolve({"show", run, "--json"}).out);
-  for (const Json& record : shown["records"]) {
-    const bool kills = record["parameters"]["ACT"] == 1;
-    CHECK(record["verdict"] == (kills ? "poison" : "ok"));
-    ++(kills ? poisoned : good);
-  }
-  CHECK(good > 0);
-  CHECK(poisoned == before.size());
-  // An ended run is not driven: it says how the job gets its other try, of which it dies again.
-  CheckSays(tiny.Kevolve({"dlq", "retry", run, job}), kExitEnvironment,
-            {"resume " + run + " --retry " + job});
-  CheckSays(tiny.Kevolve({"resume", run, "--retry", "c1/nosuch"}), kExitBadInput,
-            {"no dead letter 'c1/nosuch'"});
-  const CommandResult again = tiny.Kevolve({"resume", run, "--retry", job, "--json"});
-  CHECK_MESSAGE(again.exit_code == kExitDone, again.err);
-  CHECK(letters().size() == before.size());
-  const Json later = DoneLine(tiny.Kevolve({"dlq", "show", run, job, "--json"}));
-  CHECK(later["attempt"] > letter["attempt"]);
-  CheckSays(tiny.Kevolve({"replay", run}), kExitDone, {});
-  CheckNobodyLeft(tiny.sandbox);
-}
-
 TEST_CASE("a disk that is too small at the start is told before anything runs") {
   Tiny tiny;
   SmallDisk disk(tiny.sandbox.Path("home"), "8m");

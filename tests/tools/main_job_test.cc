@@ -107,7 +107,7 @@ TEST_CASE("five programs do the work of a run, each stage in a process of its ow
   }
 }
 
-TEST_CASE("the process that runs a candidate is no worker, and leads a session of its own") {
+TEST_CASE("the process that runs a candidate is no worker, and in no session of one") {
   const std::set<pid_t> workers = WorkersIn(LogOf(Run().sandbox, Run().id));
   int seen = 0;
   for (const char* candidate : {"c1", "c2", "c3", "c4", "c5", "c6"}) {
@@ -115,7 +115,7 @@ TEST_CASE("the process that runs a candidate is no worker, and leads a session o
       int pid = 0, session = 0;
       if (std::sscanf(line.c_str(), "process %d session %d", &pid, &session) != 2) continue;
       ++seen;
-      CHECK(pid == session);
+      CHECK_FALSE(workers.contains(session));
       CHECK_FALSE(workers.contains(pid));
       const auto program = Run().programs.find(pid);
       CHECK((program == Run().programs.end() || program->second == "kevolve-runner"));

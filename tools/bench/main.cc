@@ -10,6 +10,7 @@
 #include "tools/bench/engine.h"
 #include "tools/bench/frame.h"
 #include "tools/bench/growth.h"
+#include "tools/bench/judge.h"
 #include "tools/bench/steady.h"
 #include "tools/live/exit_code.h"
 
@@ -28,8 +29,11 @@ constexpr const char* kUsage =
     "  steady   whether memory stays flat over a long stream of no-op jobs\n"
     "           [--jobs N] [--workers N] [--durability strict|normal|fast]\n"
     "  death    how soon a killed and a stopped worker are noticed\n"
-    "All use real Redis, real ZeroMQ and real worker processes. With --json the last line is one\n"
-    "object.\n";
+    "  judge    what judging one kernel costs: smoke check, screening, final measurement\n"
+    "           [--task SHIPPED|FOLDER] [--target NAME] [--kernels N] [--launches N]\n"
+    "All but judge use real Redis, real ZeroMQ and real worker processes. With --json the last "
+    "line\n"
+    "is one object.\n";
 
 bool ParseCount(const std::string& text, uint64_t* out) {
   const char* end = text.data() + text.size();
@@ -121,6 +125,17 @@ int main(int argc, char** argv) {
                              {"--workers", Count(&o.workers)},
                              {"--jobs", Count(&o.jobs)}};
     return Parse(argc, argv, options, &o.json) ? kev::SteadyBenchmark(o) : kev::kExitBadInput;
+  }
+  if (which == "judge") {
+    kev::JudgeBenchOptions o;
+    const auto text = [](std::string* out) {
+      return [out](const std::string& word) { return !(*out = word).empty(); };
+    };
+    const Options options = {{"--task", text(&o.task)},
+                             {"--target", text(&o.target)},
+                             {"--kernels", Count(&o.kernels)},
+                             {"--launches", Count(&o.launches)}};
+    return Parse(argc, argv, options, &o.json) ? kev::JudgeBenchmark(o) : kev::kExitBadInput;
   }
   if (which == "death") {
     bool json = false;

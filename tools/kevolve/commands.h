@@ -126,9 +126,22 @@ struct AccessOptions {
 };
 int AccessCommand(const AccessOptions& options);
 
+struct JudgeCommandOptions {
+  std::string task;
+  std::string target = "cpu";
+  std::string source;
+  uint32_t launches = 0;  // 0: as many as a claim needs
+  bool screen = false;    // as a search screens: fast, no claim
+  std::string samples;    // file for all raw samples
+  bool json = false;
+};
+int JudgeCommand(const JudgeCommandOptions& options);
+
 struct ValidateOptions {
   std::vector<std::string> workflows;
   Overrides overrides;
+  std::string qualify;  // a task, instead of workflows: can it be hacked?
+  bool json = false;
 };
 int ValidateCommand(const ValidateOptions& options);
 
@@ -142,6 +155,11 @@ int DoctorCommand(const DoctorOptions& options);
 // Prints "kevolve: message" to stderr and gives the exit code that fits the error.
 int Complain(const Error& error);
 int ExitCodeOf(const Error& error);
+// Complains; with `json` {"error", "exit_code"} goes to stdout as well. Gives `exit_code`.
+int Complain(const Error& error, int exit_code, bool json);
+int ComplainInJson(const Error& error, int exit_code);
+// Of an error that stages/judge gave: the task or the toolchain is broken, or the machine refuses.
+int JudgeExitCode(const Error& error);
 // Says on stderr what is missing of a run that could be read in part.
 void Warn(const StoredRun& run);
 

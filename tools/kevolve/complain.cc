@@ -30,6 +30,30 @@ int Complain(const Error& error) {
   return ExitCodeOf(error);
 }
 
+int ComplainInJson(const Error& error, int exit_code) {
+  Value object;
+  object.Set("error", error.message);
+  object.Set("exit_code", exit_code);
+  std::cout << ToJson(object) << std::endl;
+  return exit_code;
+}
+
+int Complain(const Error& error, int exit_code, bool json) {
+  Complain(error);
+  return json ? ComplainInJson(error, exit_code) : exit_code;
+}
+
+int JudgeExitCode(const Error& error) {
+  switch (error.code) {
+    case Code::kInvalid:
+      return kExitTaskBroken;
+    case Code::kInternal:
+      return kExitInternal;
+    default:
+      return kExitEnvironment;
+  }
+}
+
 void Warn(const StoredRun& run) {
   if (!run.warning.empty()) std::cerr << "kevolve: warning: " << run.warning << std::endl;
 }

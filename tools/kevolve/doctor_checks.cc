@@ -13,7 +13,7 @@
 #include "runners/analysis/call_counts.h"
 #include "runners/analysis/cpu_identity.h"
 #include "runners/analysis/tool_process.h"
-#include "runners/harness/runner_process.h"
+#include "runners/sandbox/sandbox.h"
 
 namespace kev {
 namespace {
@@ -173,7 +173,7 @@ DoctorCheck Gpu() {
 }
 
 DoctorCheck Programs() {
-  const std::string runner = RunnerProgram();
+  const std::string runner = SiblingProgram("kevolve-runner");
   if (access(runner.c_str(), X_OK) == 0) return {"runner", State::kOk, runner, ""};
   return {"runner", State::kNeed, "no " + runner + ": kernels cannot be run",
           "build or install kevolve's programs into one folder"};

@@ -28,6 +28,7 @@ struct Options {
   KeepOptions keep;
   kev::WorkerOptions worker;
   kev::AccessOptions access;
+  kev::JudgeCommandOptions judge;
   kev::ValidateOptions validate;
   kev::DoctorOptions doctor;
   int exit_code = kev::kExitInternal;
@@ -272,9 +273,38 @@ void AddWorker(CLI::App& app, Options* o) {
   access->add_option("-o,--output", o->access.output, "The file to write")->required();
   access->callback([o] { o->exit_code = kev::AccessCommand(o->access); });
 
-  auto* validate = app.add_subcommand("validate", "Check workflow files; nothing runs");
-  validate->add_option("workflow", o->validate.workflows, "Workflow files (YAML)")->required();
+  auto* judge = app.add_subcommand(
+      "judge",
+      "Check and measure one kernel against a task: no engine, no Redis, no configuration");
+  judge->add_option("--task", o->judge.task, "Shipped task, or a task folder")->required();
+  judge->add_option("--source", o->judge.source, "The kernel's source file")->required();
+  judge->add_option("--target", o->judge.target, "Target to compile for and run on")
+      ->capture_default_str();
+  judge
+      ->add_option("--launches", o->judge.launches,
+                   "Process launches of the measurement; without it, as many as a claim needs")
+      ->check(CLI::Range(1, 1000));
+  judge->add_flag("--screen", o->judge.screen,
+                  "Smoke check and screening only: fast, and no ground for a claim");
+  judge->add_option("--samples", o->judge.samples,
+                    "Write all raw samples to this file: MessagePack, or JSON for a name in .json");
+  judge->add_flag("--json", o->judge.json, "One object at the end, for programs");
+  judge->callback([o] { o->exit_code = kev::JudgeCommand(o->judge); });
+
+  auto* validate = app.add_subcommand(
+      "validate", "Check workflow files; nothing runs. Or whether a task can be hacked");
+  auto* workflows =
+      validate->add_option("workflow", o->validate.workflows, "Workflow files (YAML)");
   AddOverrides(validate, &o->validate.overrides);
+  auto* qualify =
+      validate
+          ->add_option(
+              "--qualify", o->validate.qualify,
+              "Task whose judge is given outputs that nobody computed (zeros, an input, …): "
+              "all must be refused. A shipped name or a folder")
+          ->excludes(workflows);
+  validate->add_flag("--json", o->validate.json, "With --qualify: one object, for programs")
+      ->needs(qualify);
   validate->callback([o] { o->exit_code = kev::ValidateCommand(o->validate); });
 }
 
@@ -333,7 +363,11 @@ int main(int argc, char** argv) {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     const int code = app.exit(error);  // prints help, version or what is wrong
-    return code == 0 ? kev::kExitDone : kev::kExitBadInput;
+    if (code == 0) return kev::kExitDone;
+    // Whoever reads one object at the end reads one here, too.
+    if (said("--json") && (said("judge") || said("validate")))
+      return kev::ComplainInJson({kev::Code::kInvalid, error.what()}, kev::kExitBadInput);
+    return kev::kExitBadInput;
   }
   return options.exit_code;
 }

@@ -13,6 +13,7 @@ inline constexpr int kExitEnvironment =
     5;  // disk full, path unwritable or too long, port or file in use, no redis-server
 inline constexpr int kExitStoreLost = 6;  // the store went away; what was committed is kept: resume
 inline constexpr int kExitDiffers = 7;    // replay found a difference
+inline constexpr int kExitHackable = 8;   // validate --qualify: the task accepts what is no answer
 inline constexpr int kExitInterrupted = 130;  // Ctrl-C; state kept: resume
 
 }  // namespace kev

@@ -6,7 +6,12 @@ namespace kev {
 namespace {
 
 volatile std::sig_atomic_t g_interrupts = 0;
-extern "C" void CountInterrupt(int) { g_interrupts = g_interrupts + 1; }
+std::atomic<bool> g_interrupted{false};
+static_assert(std::atomic<bool>::is_always_lock_free);  // set by a signal handler
+extern "C" void CountInterrupt(int) {
+  g_interrupts = g_interrupts + 1;
+  g_interrupted = true;
+}
 
 }  // namespace
 
@@ -29,5 +34,8 @@ InterruptCounter::~InterruptCounter() {
 }
 
 int InterruptCounter::count() const { return g_interrupts; }
+
+InterruptFlag::InterruptFlag() { g_interrupted = false; }
+const std::atomic<bool>& InterruptFlag::flag() const { return g_interrupted; }
 
 }  // namespace kev

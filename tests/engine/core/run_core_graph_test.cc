@@ -152,6 +152,60 @@ TEST_CASE("a source that was proposed before is a duplicate and is not built aga
   CHECK(run.Count("build") == 1);
 }
 
+// Answers every build with a file of its own, whose code is `code`; "" says none.
+JobResult Built(const Job& job, const std::string& code) {
+  JobResult built = GoodAnswer(job);
+  if (!code.empty()) built.artefacts.at(0).launch.Set("code", RefOf(code).sha256);
+  return built;
+}
+
+TEST_CASE("a candidate whose code is known is a duplicate of the first that had it") {
+  auto b = LinearPlan();
+  b.plan().one_binary_once = true;
+  b.plan().in_flight = 3;
+  DrivenRun run(b.plan());
+  run.PlayBefore("build");
+  const BlobRef own = Built(run.At("c2/build#1").job, "").artefacts[0].blob;
+  for (const char* label : {"c1/build#1", "c2/build#1", "c3/build#1"})
+    run.Answer(run.At(label), Built(run.At(label).job, label[1] == '3' ? "other" : "code"));
+  CHECK_FALSE(run.candidate(1).ended);
+  CHECK(run.candidate(2).verdict == Verdict::kDuplicate);
+  CHECK(run.candidate(2).message == "same machine code as c1");
+  CHECK(run.candidate(2).ended_by == "build");
+  CHECK(run.candidate(2).artefacts.at(0).blob == own);  // another file, which still runs
+  CHECK_FALSE(run.candidate(3).ended);
+  CHECK(run.Count("check") == 2);
+  CHECK(run.At("c3/check#1").job.artefacts.at(0).launch["code"] == RefOf("other").sha256);
+}
+
+TEST_CASE("one file is one candidate where compile does not say which code it is") {
+  auto b = LinearPlan();
+  b.plan().one_binary_once = true;
+  b.plan().in_flight = 2;
+  DrivenRun run(b.plan());
+  run.PlayBefore("build");
+  const JobResult built = GoodAnswer(run.At("c1/build#1").job);
+  run.Answer(run.At("c1/build#1"), built);
+  run.Answer(run.At("c2/build#1"), built);
+  CHECK(run.candidate(2).message == "same machine code as c1");
+}
+
+TEST_CASE("candidates of several artefacts are one when all of them are") {
+  auto b = LinearPlan();
+  b.plan().one_binary_once = true;
+  b.plan().in_flight = 3;
+  DrivenRun run(b.plan());
+  run.PlayBefore("build");
+  for (const char* label : {"c1/build#1", "c2/build#1", "c3/build#1"}) {
+    JobResult built = Built(run.At(label).job, "host");
+    built.artefacts.push_back(built.artefacts[0]);
+    built.artefacts[1].launch.Set("code", RefOf(label[1] == '3' ? "b" : "a").sha256);
+    run.Answer(run.At(label), built);
+  }
+  CHECK(run.candidate(2).message == "same machine code as c1");
+  CHECK_FALSE(run.candidate(3).ended);
+}
+
 TEST_CASE("best moves at final fidelity only, and only upwards") {
   auto b = LinearPlan();
   b.at("confirm").final_fidelity = false;

@@ -44,7 +44,8 @@ TEST_CASE("a baseline is compiled with its own flags and verified in full") {
   run.PlayBefore("check");
   const Job& check = run.At("p2/check#1").job;
   CHECK(check.settings["rigor"] == Value("full"));
-  CHECK(Roles(check) == std::vector<std::string>{"candidate plain", "reference reference"});
+  CHECK(Roles(check) == std::vector<std::string>{"candidate plain", "baseline plain",
+                                                 "baseline blas", "reference reference"});
 }
 
 TEST_CASE("the calibration measures the baselines and no candidate") {
@@ -52,7 +53,8 @@ TEST_CASE("the calibration measures the baselines and no candidate") {
   run.PlayBefore("confirm");
   const Job& job = run.First("confirm").job;
   CHECK_FALSE(job.candidate);
-  CHECK(Roles(job) == std::vector<std::string>{"baseline plain", "baseline blas"});
+  CHECK(Roles(job) ==
+        std::vector<std::string>{"baseline plain", "baseline blas", "reference reference"});
   CHECK_FALSE(job.settings.Has("baseline"));
 }
 
@@ -64,24 +66,25 @@ TEST_CASE("a profile job has candidate, incumbent and baselines, and names the s
   run.Answer("confirm", calibrated);
   run.PlayBefore("confirm");
   const Job first = run.First("confirm").job;
-  CHECK(Roles(first) ==
-        std::vector<std::string>{"candidate c1", "baseline plain", "baseline blas"});
+  CHECK(Roles(first) == std::vector<std::string>{"candidate c1", "baseline plain", "baseline blas",
+                                                 "reference reference"});
   CHECK(first.settings["baseline"] == Value("blas"));
   run.Answer("confirm", Measured(1.5));
   run.PlayBefore("confirm");
-  CHECK(Roles(run.First("confirm").job) == std::vector<std::string>{"candidate c2", "incumbent c1",
-                                                                    "baseline plain",
-                                                                    "baseline blas"});
+  CHECK(Roles(run.First("confirm").job) ==
+        std::vector<std::string>{"candidate c2", "incumbent c1", "baseline plain", "baseline blas",
+                                 "reference reference"});
 }
 
-TEST_CASE("a verify job has the candidate and the reference and the step's own settings") {
+TEST_CASE("a verify job has the candidate, the task's code and the step's own settings") {
   DrivenRun run(WithBaselines().plan());
   run.PlayBefore("confirm");
   run.Answer("confirm", GoodAnswer(run.First("confirm").job));
   while (run.Count("check") == 0)
     run.Answer(run.waiting().front(), GoodAnswer(run.waiting().front().job));
   const Job& job = run.First("check").job;
-  CHECK(Roles(job) == std::vector<std::string>{"candidate c1", "reference reference"});
+  CHECK(Roles(job) == std::vector<std::string>{"candidate c1", "baseline plain", "baseline blas",
+                                               "reference reference"});
   CHECK(job.settings["rigor"] == Value("smoke"));
   CHECK(job.candidate->facts.IsNull());
 }

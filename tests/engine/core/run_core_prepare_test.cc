@@ -18,7 +18,7 @@ TEST_CASE("reference and baselines are compiled, baselines verified, and all mea
   run.Answer(run.At("p2/build#1"), GoodAnswer(run.At("p2/build#1").job));
   CHECK(run.Count("check") == 0);  // nothing to compare with yet
   run.Answer(run.At("p1/build#1"), GoodAnswer(run.At("p1/build#1").job));
-  CHECK(run.Count("check") == 1);
+  CHECK(run.Count("check") == 0);  // another baseline may be the yardstick
   run.Answer("build", GoodAnswer(run.First("build").job));
   CHECK(run.Count("check") == 2);
   run.Answer("check", {});

@@ -110,16 +110,16 @@ TEST_CASE("faster than the datasheet is impossible, faster than the measured pea
   datasheet.flops = 200e9;
   datasheet.origin = "datasheet";
   const CallWork gemm = Work(1e9, 3e6);
-  CHECK(JudgeFloor(gemm, 11e-3, datasheet, &measured).plausibility == Plausibility::kPlausible);
-  CHECK(JudgeFloor(gemm, 9.6e-3, datasheet, &measured).plausibility == Plausibility::kPlausible);
-  const FloorJudgement suspect = JudgeFloor(gemm, 8e-3, datasheet, &measured);
+  CHECK(JudgeCall(gemm, 11e-3, datasheet, &measured).plausibility == Plausibility::kPlausible);
+  CHECK(JudgeCall(gemm, 9.6e-3, datasheet, &measured).plausibility == Plausibility::kPlausible);
+  const FloorJudgement suspect = JudgeCall(gemm, 8e-3, datasheet, &measured);
   CHECK(suspect.plausibility == Plausibility::kSuspect);
   CHECK(suspect.reason == "1.25 times faster than the peak measured on this machine");
-  const FloorJudgement impossible = JudgeFloor(gemm, 1e-3, datasheet, &measured);
+  const FloorJudgement impossible = JudgeCall(gemm, 1e-3, datasheet, &measured);
   CHECK(impossible.plausibility == Plausibility::kImpossible);
   CHECK(impossible.floor == doctest::Approx(5e-3));
   CHECK(impossible.reason == "5.0 times faster than the hardware can be (datasheet)");
-  CHECK(JudgeFloor(gemm, 6e-3, datasheet, nullptr).plausibility == Plausibility::kPlausible);
+  CHECK(JudgeCall(gemm, 6e-3, datasheet, nullptr).plausibility == Plausibility::kPlausible);
 }
 
 TEST_CASE("what caches can hold need not cross the memory's bus") {
@@ -131,13 +131,13 @@ TEST_CASE("what caches can hold need not cross the memory's bus") {
   datasheet.origin = "datasheet";
   const CallWork copy = Work(0, 2.0 * (64 << 20));
   CHECK(copy.bytes / datasheet.bytes > 42.8e-6);
-  CHECK(JudgeFloor(copy, 42.8e-6, datasheet, nullptr).plausibility == Plausibility::kPlausible);
-  CHECK(JudgeFloor(copy, 20e-6, datasheet, nullptr).plausibility == Plausibility::kImpossible);
+  CHECK(JudgeCall(copy, 42.8e-6, datasheet, nullptr).plausibility == Plausibility::kPlausible);
+  CHECK(JudgeCall(copy, 20e-6, datasheet, nullptr).plausibility == Plausibility::kImpossible);
   // All of it fits: only the nearest cache bounds it.
-  CHECK(JudgeFloor(Work(0, 40e6), 1e-6, datasheet, nullptr).plausibility ==
+  CHECK(JudgeCall(Work(0, 40e6), 1e-6, datasheet, nullptr).plausibility ==
         Plausibility::kPlausible);
   datasheet.cache_bytes_per_s = 30e12;
-  CHECK(JudgeFloor(Work(0, 40e6), 1e-6, datasheet, nullptr).plausibility ==
+  CHECK(JudgeCall(Work(0, 40e6), 1e-6, datasheet, nullptr).plausibility ==
         Plausibility::kImpossible);
 }
 

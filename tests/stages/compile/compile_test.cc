@@ -82,6 +82,52 @@ TEST_CASE("a source that defines the function becomes an artefact") {
   CHECK(code < static_cast<int64_t>(artefact.blob.size));
 }
 
+// Builds of one kernel with other words were measured as candidates of their own.
+TEST_CASE("the artefact says which code it is, whatever the source calls things") {
+  FakeStageContext context;
+  LoadedRun run = SmallRun();
+  // Debug information and a build id hold names and lines of the source.
+  std::vector<std::string>& argv = run.targets[0].languages[".c"].compile;
+  argv.insert(argv.begin() + 1, {"-g", "-Wl,--build-id"});
+  context.SetRun(std::move(run));
+  const auto source = [](const std::string& comment, const std::string& index,
+                         const std::string& factor) {
+    return "/* " + comment + " */\nstatic float factor_" + index + "(void) { return " + factor +
+           "; }\nvoid softmax(const float* x, float* y, long rows, long cols) {\n  for (long " +
+           index + " = 0; " + index + " < rows * cols; ++" + index + ") y[" + index +
+           "] = factor_" + index + "() * x[" + index + "];\n}\n";
+  };
+  const auto compiled = [&](const std::string& text) {
+    JobResult result = Compile(context, CompileJob(context, text));
+    REQUIRE_MESSAGE(result.artefacts.size() == 1, result.message);
+    return result.artefacts[0];
+  };
+  const Artefact one = compiled(source("one", "i", "1.5f"));
+  const Artefact words = compiled(source("the same\n   in other words", "index", "1.5f"));
+  const Artefact other = compiled(source("one", "i", "1.25f"));
+  CHECK(one.launch["code"].AsString().size() == 64);
+  CHECK(one.blob.sha256 != words.blob.sha256);  // each keeps its own file
+  CHECK(one.launch["code"] == words.launch["code"]);
+  CHECK(one.launch["code"] != other.launch["code"]);
+}
+
+TEST_CASE("a kernel with a set-up of its own is another code than one without") {
+  FakeStageContext context;
+  LoadedRun run = SmallRun();
+  run.task.setup = HelperFunction{"softmax_setup", {}};
+  run.task.teardown = HelperFunction{"softmax_teardown", {}};
+  context.SetRun(std::move(run));
+  const auto code = [&](const std::string& helper) {
+    const std::string text = std::string(kGood) + "void " + helper + "(void) {}\n";
+    return Compile(context, CompileJob(context, text)).artefacts.at(0).launch["code"].AsString();
+  };
+  const std::string plain = code("anything"), with = code("softmax_setup");
+  CHECK(plain.size() == 64);
+  CHECK(with.size() == 64);
+  CHECK(plain != with);
+  CHECK(code("softmax_teardown").empty());  // it cannot be told from a set-up: the file counts
+}
+
 TEST_CASE("the facts are those that the contract declares") {
   FakeStageContext context;
   context.SetRun(SmallRun());
@@ -235,7 +281,7 @@ TEST_CASE("a compiler that hits a limit is refused for resources") {
   std::string compiler =
       Script(context, "hungry", "echo 'cc1: out of memory allocating 65536 bytes'\nexit 1\n");
   CHECK(CompileWith(context, compiler, kGood).verdict == Verdict::kResources);
-  std::string writer = Script(context, "writer", "exec head -c 300000000 /dev/zero > kernel.out\n");
+  std::string writer = Script(context, "writer", "exec truncate -s 300000000 kernel.out\n");
   CHECK(CompileWith(context, writer, kGood).verdict == Verdict::kResources);
 }
 

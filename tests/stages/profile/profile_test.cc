@@ -2,11 +2,15 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <filesystem>
 #include <map>
 #include <msgpack.hpp>
 #include <string>
 
+#include "configs/contract.h"
+#include "runners/analysis/machine_peaks.h"
 #include "stages/profile/strongest.h"
 #include "tests/stages/support/kernel_task.h"
 
@@ -24,6 +28,10 @@ std::string Repeated(int times) {
 
 JobResult Profile(KernelTask* task, const std::string& rigor, const std::string& give_up = "20x") {
   task->job.stage = "profile";
+  const bool has_reference =
+      std::any_of(task->job.artefacts.begin(), task->job.artefacts.end(),
+                  [](const Artefact& artefact) { return artefact.role == "reference"; });
+  if (!has_reference) task->Add("reference", "reference", kTwiceRight);
   task->job.settings.Set("rigor", rigor);
   task->job.settings.Set("give_up", give_up);
   return HandleProfile(task->job, task->context);
@@ -41,7 +49,7 @@ TEST_CASE("a kernel that does the work four times over is about four times slowe
   CHECK(slower < 6);
   CHECK(result.facts["speedup_low"].AsDouble() <= result.facts["speedup"].AsDouble());
   CHECK(result.facts["speedup_high"].AsDouble() >= result.facts["speedup"].AsDouble());
-  CHECK(result.facts["launches"].AsInt() == 7);
+  CHECK(result.facts["launches"].AsInt() == 10);
   CHECK(result.facts["fidelity"].AsString() == "final");
   CHECK(result.facts["trust"].AsString() == "B");
   CHECK(result.facts["baseline"].AsString() == "plain");
@@ -50,7 +58,7 @@ TEST_CASE("a kernel that does the work four times over is about four times slowe
   const Value& workloads = result.facts["workloads"];
   CHECK(workloads.AsMap().size() == 3);
   CHECK(workloads["odd"]["held_out"].AsBool());
-  CHECK(workloads["square"]["log_ratios"].AsList().size() == 7);
+  CHECK(workloads["square"]["log_ratios"].AsList().size() == 10);
   const double visible = (2 * std::log(workloads["square"]["speedup"].AsDouble()) +
                           std::log(workloads["long"]["speedup"].AsDouble())) /
                          3;
@@ -80,9 +88,10 @@ TEST_CASE("a screening has few launches, visible workloads and no control") {
   const JobResult result = Profile(&task, "screen");
   REQUIRE_MESSAGE(result.verdict == Verdict::kOk, result.message);
   CHECK(result.facts["speedup"].AsDouble() > 1.5);
-  CHECK(result.facts["launches"].AsInt() == 3);
+  CHECK(result.facts["launches"].AsInt() == 1);
   CHECK(result.facts["workloads"].AsMap().size() == 2);
-  CHECK_FALSE(result.facts.Has("aa_band"));
+  CHECK(result.facts["aa_band"].AsDouble() > 0);  // of the baselines' own launches
+  CHECK_FALSE(result.facts["faster"].AsBool());   // no claim from a screening
   CHECK(result.facts["latency_ns"].AsDouble() > 0);
   // 64 FLOP a call of "square".
   const Value& square = result.facts["workloads"]["square"];
@@ -151,10 +160,10 @@ TEST_CASE("a refused candidate has speed-up 0") {
   CHECK(task.Blob(result, "stderr") == "no");
 }
 
-TEST_CASE("a kernel that skips calls once it has seen its pointers is caught while it is timed") {
+TEST_CASE("a kernel that skips calls once it has warmed up is caught while it is timed") {
   KernelTask task;
-  task.Add("candidate", "c1", std::string("if (y == last) return; last = y;") + Repeated(40),
-           "static float* last;");
+  task.Add("candidate", "c1", std::string("if (++calls > 6 && calls % 2) return;") + Repeated(40),
+           "static int calls;");
   task.Add("baseline", "plain", Repeated(40));
   const JobResult result = Profile(&task, "screen");
   CHECK(result.verdict == Verdict::kWrong);
@@ -173,6 +182,90 @@ TEST_CASE("more than the target's peak is impossible") {
   const JobResult result = Profile(&task, "screen");
   CHECK(result.verdict == Verdict::kImpossible);
   CHECK(result.facts["speedup"].AsDouble(-1) == 0);
+}
+
+// What `kevolve doctor --measure` would have left: a core that does one operation a second.
+void MeasuredAsSlow(KernelTask* task) {
+  const CpuIdentity cpu = ThisCpu();
+  MachinePeaks peaks;
+  peaks.cpu = cpu.Key();
+  peaks.flops["f32.scalar"] = 1;
+  const std::filesystem::path cache = task->context.CacheFolder();
+  REQUIRE(WritePeaks(cache.parent_path().parent_path().string(), cpu, peaks).ok());
+  task->Change([](LoadedRun* run) { run->task.flops = test::Axis("cols"); });
+}
+
+// A time that no peak measured here allows was taken for a result.
+TEST_CASE("a final time above the measured peak is suspect and measured again in full") {
+  KernelTask task;
+  MeasuredAsSlow(&task);
+  task.Add("candidate", "c1", Repeated(20));
+  task.Add("baseline", "plain", Repeated(80));
+  const JobResult result = Profile(&task, "final");
+  REQUIRE_MESSAGE(result.verdict == Verdict::kOk, result.message);
+  CHECK(result.facts["suspect"].AsBool());
+  CHECK(result.facts["floor_ns"].AsDouble() >= 64e9);
+  CHECK(result.message.find("; suspect: workload ") != std::string::npos);
+  CHECK(result.message.find("; measured twice") != std::string::npos);
+  const std::string samples = task.Blob(result, "samples");
+  const std::string other = task.Blob(result, "samples_other");
+  CHECK_FALSE(other.empty());
+  CHECK(samples != other);
+}
+
+TEST_CASE("a screening above the measured peak says so and is not made again") {
+  KernelTask task;
+  MeasuredAsSlow(&task);
+  task.Add("candidate", "c1", Repeated(20));
+  task.Add("baseline", "plain", Repeated(80));
+  const JobResult result = Profile(&task, "screen");
+  CHECK(result.facts["suspect"].AsBool());
+  CHECK_FALSE(result.facts["faster"].AsBool());
+  CHECK(result.blobs.count("samples_other") == 0);
+}
+
+TEST_CASE("a final result says what holds the kernel back, with a record for a prompt") {
+  KernelTask task;
+  task.Add("candidate", "c1", Repeated(20));
+  task.Add("baseline", "plain", Repeated(20));
+  const JobResult result = Profile(&task, "final");
+  REQUIRE_MESSAGE(result.verdict == Verdict::kOk, result.message);
+  CHECK_FALSE(result.facts["suspect"].AsBool());
+  CHECK(result.blobs.count("samples_other") == 0);
+  const std::string& bottleneck = result.facts["bottleneck"].AsString();
+  CHECK(bottleneck == result.facts["workloads"]["square"]["bottleneck"].AsString());
+  CHECK_FALSE(result.facts["workloads"]["odd"].Has("bottleneck"));  // held out
+  const std::string record = task.Blob(result, "profile");
+  CHECK(record.find("\"bottleneck\":\"" + bottleneck + "\"") != std::string::npos);
+  CHECK(record.find("\"hot_loop\"") != std::string::npos);
+  CHECK(record.find("odd") == std::string::npos);
+  CHECK(record.size() < 5000);
+}
+
+TEST_CASE("a screening has a class and a small record without the code") {
+  KernelTask task;
+  task.Add("candidate", "c1", Repeated(20));
+  task.Add("baseline", "plain", Repeated(20));
+  const JobResult result = Profile(&task, "screen");
+  CHECK_FALSE(result.facts["bottleneck"].AsString().empty());
+  const std::string record = task.Blob(result, "profile");
+  CHECK(record.find("a screening does not look at the code") != std::string::npos);
+  CHECK(record.size() < 2000);
+}
+
+TEST_CASE("the facts of a measurement are those that the contract declares") {
+  KernelTask task;
+  MeasuredAsSlow(&task);
+  task.Add("candidate", "c1", Repeated(5));
+  task.Add("baseline", "plain", Repeated(20));
+  const JobResult result = Profile(&task, "screen");
+  const StageContract* contract = FindContract("profile");
+  REQUIRE(contract != nullptr);
+  for (const auto& [name, value] : result.facts.AsMap()) {
+    CHECK_MESSAGE(std::any_of(contract->facts.begin(), contract->facts.end(),
+                              [&](const Fact& fact) { return fact.name == name; }),
+                  name);
+  }
 }
 
 TEST_CASE("a baseline that crashes while the baselines are ranked is the task's fault") {
@@ -205,12 +298,12 @@ TEST_CASE("every sample is in the samples blob") {
   REQUIRE_FALSE(bytes.empty());
   const msgpack::object_handle handle = msgpack::unpack(bytes.data(), bytes.size());
   const auto blob = handle.get().as<std::map<std::string, msgpack::object>>();
-  CHECK(blob.at("unit").as<std::string>() == "ns per call");
+  CHECK(blob.at("unit").as<std::string>() == "ns of a window of so many calls");
   CHECK(blob.at("workloads").as<std::vector<std::string>>() ==
         std::vector<std::string>{"square", "long"});
   const auto launches =
       blob.at("launches").as<std::vector<std::map<std::string, msgpack::object>>>();
-  CHECK(launches.size() == 2 * 2 * 3);  // contestants, workloads, launches
+  CHECK(launches.size() == 2 * 2 * 1);  // contestants, workloads, launches
   for (const auto& launch : launches) CHECK(launch.at("ns").as<std::vector<double>>().size() >= 3);
 }
 

@@ -24,7 +24,7 @@ class FakeStageContext : public StageContext {
   FakeStageContext() {
     std::string pattern = (std::filesystem::temp_directory_path() / "kev-test-XXXXXX").string();
     root_ = mkdtemp(pattern.data());
-    cache_ = root_ + "/cache";
+    cache_ = root_ + "/cache/stage";  // <home>/cache/<stage>, as a worker has it
     std::filesystem::create_directories(cache_);
     NewAttempt();
   }

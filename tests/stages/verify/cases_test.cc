@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "stages/verify/values.h"
+
 namespace kev {
 namespace {
 
@@ -40,18 +42,18 @@ std::vector<int32_t> Ints(std::string_view bytes) {
   return values;
 }
 
-RegionImage Filled(const Task& task, const Case& one, uint64_t secret) {
-  RegionImage image = RegionImage::Make({CallFor(task, one.axes).value()}, 1).value();
-  REQUIRE(FillInputs(task, one, secret, 0, &image).ok());
-  return image;
+Arrays Filled(const Task& task, const Case& one, uint64_t secret) {
+  Result<Arrays> arrays = InputArrays(task, one, secret);
+  REQUIRE(arrays.ok());
+  return *arrays;
 }
 
 TEST_CASE(
     "a table is ascending without repeats, and picks are in it at the rate that was asked for") {
   const Task task = PickTask(0.75);
   const Case one = {"w", {{"n", 4000}}, 1, false};
-  const RegionImage image = Filled(task, one, 3);
-  const std::vector<int32_t> ids = Ints(image.Array(0, 0)), table = Ints(image.Array(0, 1));
+  const Arrays image = Filled(task, one, 3);
+  const std::vector<int32_t> ids = Ints(image[0]), table = Ints(image[1]);
   CHECK(std::adjacent_find(table.begin(), table.end(), std::greater_equal<>()) == table.end());
   const auto present = std::count_if(ids.begin(), ids.end(), [&](int32_t id) {
     return std::binary_search(table.begin(), table.end(), id);
@@ -65,9 +67,9 @@ TEST_CASE("inputs follow from secret, workload and seed") {
   const Case one = {"w", {{"n", 100}}, 1, false};
   Case other = one;
   other.seed = 2;
-  CHECK(Filled(task, one, 3).Array(0, 0) == Filled(task, one, 3).Array(0, 0));
-  CHECK(Filled(task, one, 3).Array(0, 0) != Filled(task, one, 4).Array(0, 0));
-  CHECK(Filled(task, one, 3).Array(0, 0) != Filled(task, other, 3).Array(0, 0));
+  CHECK(Filled(task, one, 3)[0] == Filled(task, one, 3)[0]);
+  CHECK(Filled(task, one, 3)[0] != Filled(task, one, 4)[0]);
+  CHECK(Filled(task, one, 3)[0] != Filled(task, other, 3)[0]);
 }
 
 TEST_CASE("drawn shapes stay in the domain and within what a reference can answer") {
@@ -91,8 +93,8 @@ TEST_CASE("a permutation holds every index once") {
   Task task = PickTask(0);
   task.arguments.pop_back();
   task.arguments[0].fill = {Fill::Kind::kPermutation, 0, 0, ""};
-  const RegionImage image = Filled(task, {"w", {{"n", 500}}, 1, false}, 1);
-  std::vector<int32_t> values = Ints(image.Array(0, 0));
+  const Arrays image = Filled(task, {"w", {{"n", 500}}, 1, false}, 1);
+  std::vector<int32_t> values = Ints(image[0]);
   CHECK_FALSE(std::is_sorted(values.begin(), values.end()));
   std::sort(values.begin(), values.end());
   for (int32_t i = 0; i < 500; ++i) CHECK(values[static_cast<size_t>(i)] == i);

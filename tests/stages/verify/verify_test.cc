@@ -17,7 +17,7 @@ using test::kTwiceRight;
 JobResult Verify(KernelTask* task, const std::string& rigor, const std::string& body,
                  const std::string& before = "", const std::string& function = "twice") {
   task->Add("candidate", "c1", body, before, function);
-  task->Add("reference", "reference", kTwiceRight);
+  if (task->job.artefacts.size() == 1) task->Add("reference", "reference", kTwiceRight);
   task->job.stage = "verify";
   task->job.settings.Set("rigor", rigor);
   return HandleVerify(task->job, task->context);
@@ -32,7 +32,9 @@ TEST_CASE("a right kernel passes every workload, the held-out one and two drawn 
   CHECK(result.facts["held_out"].AsInt() == 3);
   CHECK(result.facts["worst_error"].AsDouble(-1) == 0);
   CHECK(result.facts["bit_differences"].AsInt(-1) == 0);
-  CHECK(result.facts["isolation"].AsString() == "process");
+  CHECK(result.facts["isolation"].AsString().ends_with(", seccomp"));
+  CHECK(result.facts["deterministic"].AsBool());
+  CHECK(result.facts["errors"]["accepted"].AsBool());
 }
 
 TEST_CASE("smoke looks at one seed of the smallest visible workload") {
@@ -57,9 +59,9 @@ TEST_CASE("a forgotten tail is wrong, with the first wrong element") {
   const JobResult result =
       Verify(&task, "smoke", "for (int64_t i = 0; i < n - 3; i++) y[i] = 2 * x[i];");
   CHECK(result.verdict == Verdict::kWrong);
-  CHECK(result.message.starts_with("y[63,61] is "));
-  CHECK(result.message.ends_with(
-      "(workload square, seed 1): 3 of 4096 elements outside rtol 1e-05 atol 1e-07"));
+  CHECK_MESSAGE(result.message.starts_with("y[63,6"), result.message);
+  CHECK_MESSAGE(result.message.find("(workload square, seed 1): ") != std::string::npos,
+                result.message);
   CHECK(result.facts["worst_error"].AsDouble() > 1);
 }
 
@@ -68,7 +70,7 @@ TEST_CASE("a kernel that is right on visible shapes only is wrong, and hears no 
   const JobResult result =
       Verify(&task, "full", "for (int64_t i = 0; i < n / 8 * 8; i++) y[i] = 2 * x[i];");
   CHECK(result.verdict == Verdict::kWrong);
-  CHECK(result.message.starts_with("held-out workload: y is wrong, "));
+  CHECK(result.message.starts_with("held-out workload: y is wrong in "));
   CHECK(result.message.find("131") == std::string::npos);
 }
 
@@ -129,9 +131,9 @@ TEST_CASE("a reference that crashes is the task's fault, not the candidate's") {
   const JobResult result = HandleVerify(task.job, task.context);
   REQUIRE(result.failure.has_value());
   CHECK(result.failure->failure == FailureClass::kTaskBroken);
-  CHECK(result.failure->message ==
-        "the reference of task twice fails on workload square: SIGABRT, it aborted, when it was "
-        "called");
+  CHECK(
+      result.failure->message ==
+      "task twice, workload square: its reference fails: SIGABRT, it aborted, when it was called");
 }
 
 TEST_CASE("expected outputs are computed once and kept, and another secret gives other inputs") {
@@ -142,6 +144,9 @@ TEST_CASE("expected outputs are computed once and kept, and another secret gives
     return std::distance(std::filesystem::directory_iterator(folder, none),
                          std::filesystem::directory_iterator());
   };
+  // A reference of its own: this process may remember what the others gave.
+  task.Add("reference", "reference", std::string(kTwiceRight) + "(void)mark[n & 1];",
+           "static volatile const char mark[] = \"kept once\";");
   CHECK(Verify(&task, "smoke", kTwiceRight).verdict == Verdict::kOk);
   CHECK(kept() == 1);
   task.context.NewAttempt();

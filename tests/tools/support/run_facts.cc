@@ -73,8 +73,19 @@ std::string ProgramOf(pid_t pid) {
   return name;
 }
 
-// 0 when the process is gone.
-static pid_t ParentOf(pid_t pid) {
+double CpuSecondsOf(pid_t pid) {
+  const std::string stat = ReadFile("/proc/" + std::to_string(pid) + "/stat");
+  const size_t name_end = stat.rfind(')');
+  if (name_end == std::string::npos) return 0;
+  std::istringstream fields(stat.substr(name_end + 1));
+  std::string skipped;
+  for (int field = 3; field < 14; ++field) fields >> skipped;  // utime and stime are 14 and 15
+  double user = 0, system = 0;
+  fields >> user >> system;
+  return (user + system) / static_cast<double>(sysconf(_SC_CLK_TCK));
+}
+
+pid_t ParentOf(pid_t pid) {
   const std::string status = ReadFile("/proc/" + std::to_string(pid) + "/status");
   const size_t at = status.find("\nPPid:");
   return at == std::string::npos ? 0 : std::atoi(status.c_str() + at + 6);

@@ -38,6 +38,8 @@ std::string JobOf(const Json& event);  // "c1/2/0": subject, step, index
 // Pids of the workers that reported results, for the steps given (all without any).
 std::set<pid_t> WorkersIn(const std::vector<Json>& log, const std::set<int>& steps = {});
 
+pid_t ParentOf(pid_t pid);         // 0 when it is gone
+double CpuSecondsOf(pid_t pid);    // user and system time so far, 0 when it is gone
 std::string ProgramOf(pid_t pid);  // the process's name in /proc, "" when it is gone
 // Without those that one of them has just forked.
 std::vector<pid_t> ProcessesNamed(const Sandbox& sandbox, const std::string& program);

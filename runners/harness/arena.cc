@@ -1,0 +1,205 @@
+#include "runners/harness/arena.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "engine/core/random.h"
+
+namespace kev {
+namespace {
+
+constexpr uint64_t kLine = 64;
+constexpr uint64_t kZone = harness::kZoneBytes;
+constexpr uint64_t kJitter = 48;  // further cache lines, so that no two slots lie alike
+constexpr uint64_t kPage = 4096;
+
+uint64_t AlignUp(uint64_t bytes, uint64_t unit) { return (bytes + unit - 1) / unit * unit; }
+
+// The canary's byte pattern is a function of the place, eight bytes at a time.
+uint64_t CanaryWord(uint64_t seed, uint64_t at) { return Mix64(seed + at / 8); }
+
+void PutCanary(char* map, uint64_t seed, uint64_t begin, uint64_t end) {
+  for (uint64_t at = begin; at < end;) {
+    const uint64_t word = CanaryWord(seed, at);
+    const uint64_t skip = at % 8;
+    const uint64_t n = std::min(8 - skip, end - at);
+    std::memcpy(map + at, reinterpret_cast<const char*>(&word) + skip, n);
+    at += n;
+  }
+}
+
+Status Check(const std::vector<CallSpec>& calls, const std::vector<uint32_t>& slots) {
+  if (calls.empty() || calls.size() > harness::kMaxCalls) {
+    return Error{Code::kInvalid, "one process can be given 1 to " +
+                                     std::to_string(harness::kMaxCalls) + " calls, not " +
+                                     std::to_string(calls.size())};
+  }
+  for (size_t c = 0; c < calls.size(); ++c) {
+    const size_t count = calls[c].arguments.size();
+    if (count == 0 || count > harness::kMaxArguments) {
+      return Error{Code::kInvalid, "a function must have 1 to " +
+                                       std::to_string(harness::kMaxArguments) +
+                                       " arguments, this one has " + std::to_string(count)};
+    }
+    if (slots[c] == 0 || slots[c] > harness::kMaxSlots) {
+      return Error{Code::kInvalid, "a call can have 1 to " + std::to_string(harness::kMaxSlots) +
+                                       " slots, not " + std::to_string(slots[c])};
+    }
+    for (const CallArgument& argument : calls[c].arguments) {
+      if (argument.count > Arena::kMostBytes / std::max(argument.element_bytes, 1u)) {
+        return Error{Code::kInvalid, "argument " + argument.name + " has " +
+                                         std::to_string(argument.count) +
+                                         " elements; all arrays together may take 4 GiB, use "
+                                         "smaller workloads"};
+      }
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Arena>> Arena::Make(std::vector<CallSpec> calls, std::vector<uint32_t> slots,
+                                           bool guarded, uint64_t seed) {
+  if (Status fits = Check(calls, slots); !fits.ok()) return fits.error();
+  std::unique_ptr<Arena> made(new Arena);
+  made->calls_ = std::move(calls);
+  made->slots_ = std::move(slots);
+  made->Place(guarded, seed);
+  if (made->bytes_ > kMostBytes) {
+    return Error{Code::kInvalid, "the arrays take " + std::to_string(made->bytes_ >> 20) +
+                                     " MiB; use smaller workloads, 4 GiB is the most"};
+  }
+  made->file_ = memfd_create("arrays", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+  const auto failed = [&](const char* what) {
+    return Error{Code::kUnavailable, std::string(what) + " of " +
+                                         std::to_string(made->bytes_ >> 20) +
+                                         " MiB for the arrays: " + std::strerror(errno)};
+  };
+  if (made->file_ < 0) return failed("memfd_create");
+  // The judge's ends lie above the descriptors that a runner process gets.
+  if (const int high = fcntl(made->file_, F_DUPFD_CLOEXEC, 32); high >= 0) {
+    close(made->file_);
+    made->file_ = high;
+  }
+  if (posix_fallocate(made->file_, 0, static_cast<off_t>(made->bytes_)) != 0)
+    return failed("allocation");
+  // A child must not shrink what the judge reads.
+  if (fcntl(made->file_, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0)
+    return failed("sealing");
+  void* map = mmap(nullptr, made->bytes_, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE,
+                   made->file_, 0);
+  if (map == MAP_FAILED) return failed("mapping");
+  made->map_ = static_cast<char*>(map);
+  made->Wipe(Mix64(seed));
+  return made;
+}
+
+Arena::~Arena() {
+  if (map_ != nullptr) munmap(map_, bytes_);
+  if (file_ >= 0) close(file_);
+}
+
+Arena::Range Arena::PlaceArray(uint64_t* at, uint64_t bytes, bool guarded, uint64_t jitter) {
+  Range range;
+  if (guarded) {  // its last line ends where a page that cannot be touched begins
+    const uint64_t padded = AlignUp(std::max<uint64_t>(bytes, 1), kLine);
+    const uint64_t stop = AlignUp(*at + kZone + padded, kPage);
+    range = {stop - padded, stop - padded + bytes};
+    guards_.push_back(stop);
+    *at = stop + kPage;
+  } else {
+    range.begin = *at + kZone + jitter * kLine;
+    range.end = range.begin + bytes;
+    *at = AlignUp(range.end, kLine);
+  }
+  ranges_.push_back(range);
+  return range;
+}
+
+void Arena::Place(bool guarded, uint64_t seed) {
+  CounterRandom random(seed, "arena");
+  uint64_t at = 0;
+  for (size_t c = 0; c < calls_.size(); ++c) {
+    const std::vector<CallArgument>& arguments = calls_[c].arguments;
+    std::vector<uint64_t>& offsets = offsets_.emplace_back(slots_[c] * arguments.size(), 0);
+    for (size_t a = 0; a < arguments.size(); ++a) {
+      if (arguments[a].kind != CallArgument::Kind::kConstant) continue;
+      const Range range = PlaceArray(&at, arguments[a].bytes(), guarded, random.Below(kJitter));
+      for (uint32_t s = 0; s < slots_[c]; ++s) offsets[s * arguments.size() + a] = range.begin;
+    }
+    for (uint32_t s = 0; s < slots_[c]; ++s) {
+      for (size_t a = 0; a < arguments.size(); ++a) {
+        if (!arguments[a].per_slot()) continue;
+        const Range range = PlaceArray(&at, arguments[a].bytes(), guarded, random.Below(kJitter));
+        offsets[s * arguments.size() + a] = range.begin;
+      }
+    }
+  }
+  bytes_ = AlignUp(at + kZone, kPage);
+}
+
+uint64_t Arena::Offset(size_t call, uint32_t slot, size_t argument) const {
+  return offsets_[call][slot * calls_[call].arguments.size() + argument];
+}
+
+char* Arena::Array(size_t call, uint32_t slot, size_t argument) const {
+  const uint64_t offset = Offset(call, slot, argument);
+  return offset == 0 ? nullptr : map_ + offset;
+}
+
+void Arena::Wipe(uint64_t seed) {
+  canary_ = Mix64(seed + 1);
+  uint64_t end = 0;
+  for (const Range& range : ranges_) {
+    PutCanary(map_, canary_, end, range.begin);
+    std::memset(map_ + range.begin, static_cast<int>(seed & 0x3f) + 1, range.end - range.begin);
+    end = range.end;
+  }
+  PutCanary(map_, canary_, end, bytes_);
+}
+
+bool Arena::WholeBetween(uint64_t begin, uint64_t end) const {
+  for (uint64_t at = begin; at < end;) {
+    const uint64_t word = CanaryWord(canary_, at);
+    const uint64_t skip = at % 8;
+    const uint64_t n = std::min(8 - skip, end - at);
+    if (std::memcmp(map_ + at, reinterpret_cast<const char*>(&word) + skip, n) != 0) return false;
+    at += n;
+  }
+  return true;
+}
+
+std::string Arena::BrokenCanary(size_t call, uint32_t slot) const {
+  const std::vector<CallArgument>& arguments = calls_[call].arguments;
+  for (size_t a = 0; a < arguments.size(); ++a) {
+    const uint64_t begin = Offset(call, slot, a);
+    if (begin == 0) continue;
+    const auto range = std::lower_bound(ranges_.begin(), ranges_.end(), begin,
+                                        [](const Range& r, uint64_t at) { return r.begin < at; });
+    const uint64_t low = range == ranges_.begin() ? 0 : std::prev(range)->end;
+    const uint64_t high = std::next(range) == ranges_.end() ? bytes_ : std::next(range)->begin;
+    // Neighbours share a zone: each half belongs to the array beside it.
+    if (!WholeBetween(begin - (begin - low) / 2, begin))
+      return "wrote before the start of " + arguments[a].name;
+    if (!WholeBetween(range->end, range->end + (high - range->end + 1) / 2))
+      return "wrote past the end of " + arguments[a].name;
+  }
+  return "";
+}
+
+bool Arena::AnyBrokenCanary() const {
+  uint64_t end = 0;
+  for (const Range& range : ranges_) {
+    if (!WholeBetween(end, range.begin)) return true;
+    end = range.end;
+  }
+  return !WholeBetween(end, bytes_);
+}
+
+}  // namespace kev

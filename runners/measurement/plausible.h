@@ -1,0 +1,47 @@
+// What a kernel's process did around its calls, and what that says of its times.
+//
+// A window is timed from the order to the answer; all of it is the kernel's but what the harness
+// itself costs. CPU time between the thaw and the order is compared with a trusted process of the
+// same launch: values lie in memory that the process can read from the thaw on, so that work could
+// be done before the clock is started. What is found is charged to the calls; what is too much to
+// be chance is refused. Threads: pure functions. Errors: none.
+#ifndef KEV_RUNNERS_MEASUREMENT_PLAUSIBLE_H_
+#define KEV_RUNNERS_MEASUREMENT_PLAUSIBLE_H_
+
+#include <string>
+#include <vector>
+
+namespace kev {
+
+// What the harness costs, measured in each process before foreign code is in it.
+struct HarnessCost {
+  double order_ns = 0;  // an order without calls, from publishing it to seeing the answer
+  double call_ns = 0;   // a call of an empty function
+};
+
+struct TimedWindow {
+  uint32_t calls = 0;
+  double ns = 0;
+  double before_ns = 0;  // CPU time of all threads from the thaw to the order
+  bool disturbed =
+      false;  // the judge itself was not running for a while: not used where others are
+};
+
+// Time of one call: the median over windows of (window - order) / calls, less an empty call.
+// Nothing else is taken off, so that time spent in a window is time spent in its calls. Windows
+// that were disturbed count only where there are no three others. 0 when no window has a call.
+double CallTimeOf(const std::vector<TimedWindow>& windows, const HarnessCost& cost);
+
+struct EarlyWork {
+  double ns = 0;  // per window beyond what a trusted process needs and beyond noise; 0: none
+  double per_call_ns = 0;
+  std::string refuse;  // why it cannot be honest; "" where it can
+};
+
+// REQUIRES: both of one launch and call.
+EarlyWork WorkBeforeTheClock(const std::vector<TimedWindow>& windows,
+                             const std::vector<TimedWindow>& trusted);
+
+}  // namespace kev
+
+#endif  // KEV_RUNNERS_MEASUREMENT_PLAUSIBLE_H_

@@ -1,0 +1,127 @@
+#include "stages/verify/fresh_inputs.h"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+
+namespace kev {
+namespace {
+
+Argument Input(const char* name, DType dtype, Fill::Kind kind, double a, double b) {
+  Argument argument;
+  argument.name = name;
+  argument.dtype = dtype;
+  Program length;
+  length.code = {{Op::kLoad, 0}};
+  length.names = {"n"};
+  length.text.assign(1, 'n');
+  argument.dims = {length};
+  argument.fill = {kind, a, b, ""};
+  return argument;
+}
+
+Task TaskOf(std::vector<Argument> arguments) {
+  Task task;
+  task.name = "made";
+  task.axes = {"n"};
+  task.arguments = std::move(arguments);
+  return task;
+}
+
+Case Shape(int64_t n) { return {"only", {{"n", n}}, 5, false, ValueClass::kFill}; }
+
+template <typename T>
+std::vector<T> Drawn(const FreshInputs& fresh, uint64_t draw, size_t argument, size_t count) {
+  std::vector<T> values(count);
+  fresh.Fill(draw, argument, {reinterpret_cast<char*>(values.data()), count * sizeof(T)});
+  return values;
+}
+
+TEST_CASE("a draw gives the same values again, another draw none of them in its place") {
+  const Task task = TaskOf({Input("x", DType::kF32, Fill::Kind::kNormal, 0, 1)});
+  const FreshInputs fresh = FreshInputs::Make(task, Shape(1000), 7).value();
+  CHECK(fresh.Any());
+  CHECK(fresh.Makes(0));
+  const std::vector<float> one = Drawn<float>(fresh, 1, 0, 1000);
+  CHECK(one == Drawn<float>(fresh, 1, 0, 1000));
+  const std::vector<float> two = Drawn<float>(fresh, 2, 0, 1000);
+  size_t same = 0;
+  for (size_t i = 0; i < one.size(); ++i) same += one[i] == two[i] ? 1 : 0;
+  CHECK(same < 5);
+}
+
+TEST_CASE("rows of equal places do not come again, within 200 draws") {
+  const Task task = TaskOf({Input("x", DType::kF32, Fill::Kind::kUniform, -1, 1)});
+  const FreshInputs fresh = FreshInputs::Make(task, Shape(512), 7).value();
+  std::set<std::vector<float>> rows;
+  for (uint64_t draw = 0; draw < 200; ++draw) {
+    const std::vector<float> values = Drawn<float>(fresh, draw, 0, 512);
+    for (size_t row = 0; row < 32; ++row)
+      rows.insert({values.begin() + static_cast<ptrdiff_t>(row) * 16,
+                   values.begin() + static_cast<ptrdiff_t>(row) * 16 + 16});
+  }
+  CHECK(rows.size() == 200 * 32);
+}
+
+TEST_CASE("values keep the distribution and the range of the fill") {
+  const Task task = TaskOf({Input("u", DType::kF32, Fill::Kind::kUniform, 0.3, 0.9),
+                            Input("g", DType::kF64, Fill::Kind::kNormal, 2, 3),
+                            Input("i", DType::kI32, Fill::Kind::kUniform, -4, 4)});
+  const FreshInputs fresh = FreshInputs::Make(task, Shape(4001), 9).value();
+  double least = 1, most = 0, sum = 0, squares = 0;
+  int lowest = 9, highest = -9;
+  for (uint64_t draw = 0; draw < 20; ++draw) {
+    for (const float value : Drawn<float>(fresh, draw, 0, 4001)) {
+      least = std::min<double>(least, value);
+      most = std::max<double>(most, value);
+    }
+    for (const double value : Drawn<double>(fresh, draw, 1, 4001)) {
+      sum += value;
+      squares += value * value;
+    }
+    for (const int32_t value : Drawn<int32_t>(fresh, draw, 2, 4001)) {
+      lowest = std::min(lowest, value);
+      highest = std::max(highest, value);
+    }
+  }
+  CHECK(least >= 0.3);
+  CHECK(most <= 0.9);
+  CHECK(least < 0.31);
+  CHECK(most > 0.89);
+  const double count = 20 * 4001, mean = sum / count;
+  CHECK(mean == doctest::Approx(2).epsilon(0.1));
+  CHECK(std::sqrt(squares / count - mean * mean) == doctest::Approx(3).epsilon(0.1));
+  CHECK(lowest == -4);
+  CHECK(highest == 4);
+}
+
+TEST_CASE("what hangs together is left to the caller") {
+  Argument keys = Input("keys", DType::kI32, Fill::Kind::kSortedUnique, 0, 0);
+  Argument table = Input("table", DType::kF32, Fill::Kind::kUniform, 0, 1);
+  Argument picked = Input("picked", DType::kF32, Fill::Kind::kPickFrom, 0.5, 0);
+  picked.fill.argument = "table";
+  Argument weights = Input("weights", DType::kF32, Fill::Kind::kNormal, 0, 1);
+  weights.constant = true;
+  const Task task = TaskOf({keys, table, picked, weights});
+  const FreshInputs fresh = FreshInputs::Make(task, Shape(64), 3).value();
+  for (size_t a = 0; a < 4; ++a) CHECK_FALSE(fresh.Makes(a));
+  CHECK_FALSE(fresh.Any());
+}
+
+TEST_CASE("integers alone are not enough to be sure that no two draws are alike") {
+  const Task task = TaskOf({Input("i", DType::kI8, Fill::Kind::kUniform, 0, 1)});
+  CHECK_FALSE(FreshInputs::Make(task, Shape(8), 3).value().Any());
+}
+
+TEST_CASE("an array of one element still changes from draw to draw") {
+  const Task task = TaskOf({Input("x", DType::kF32, Fill::Kind::kNormal, 0, 1)});
+  const FreshInputs fresh = FreshInputs::Make(task, Shape(1), 3).value();
+  std::set<float> values;
+  for (uint64_t draw = 0; draw < 100; ++draw) values.insert(Drawn<float>(fresh, draw, 0, 1)[0]);
+  CHECK(values.size() > 90);
+}
+
+}  // namespace
+}  // namespace kev

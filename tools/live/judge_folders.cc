@@ -1,0 +1,86 @@
+#include "tools/live/judge_folders.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <system_error>
+#include <utility>
+
+#include "tools/live/home.h"
+
+namespace kev {
+namespace {
+
+namespace fs = std::filesystem;
+
+bool IsSet(const char* name) {
+  const char* value = std::getenv(name);
+  return value != nullptr && *value != '\0';
+}
+
+Status MakeFolder(const std::string& path) {
+  std::error_code error;
+  fs::create_directories(path, error);
+  if (!error && access(path.c_str(), W_OK | X_OK) != 0)
+    error = std::error_code(errno, std::generic_category());
+  if (!error) return {};
+  const Code code = error == std::errc::no_space_on_device ? Code::kDiskFull : Code::kPermission;
+  return Error{code, "cannot use the folder " + path + ": " + error.message() +
+                         "; set KEVOLVE_HOME to a folder that you can write to"};
+}
+
+Result<std::string> MakeScratch() {
+  std::error_code error;
+  fs::path parent = fs::temp_directory_path(error);
+  if (error) parent = "/tmp";
+  std::string path = (parent / "kevolve-judge-XXXXXX").string();
+  if (mkdtemp(path.data()) != nullptr) return path;
+  const Code code = errno == ENOSPC ? Code::kDiskFull : Code::kPermission;
+  return Error{code, "cannot make a folder in " + parent.string() + ": " + std::strerror(errno) +
+                         "; set TMPDIR to a folder that you can write to"};
+}
+
+}  // namespace
+
+Result<JudgeFolders> JudgeFolders::Make() {
+  JudgeFolders folders;
+  Result<std::string> scratch = MakeScratch();
+  if (!scratch.ok()) return scratch.error();
+  folders.scratch_ = *scratch;
+  const Status home = CheckHome();
+  if (home.ok()) {
+    folders.cache_ = HomeFolder() + "/cache/judge";
+    const Status made = MakeFolder(folders.cache_);
+    if (made.ok()) {
+      chmod(folders.cache_.c_str(), 0700);
+      return folders;
+    }
+    // What was asked for by name is not replaced by something else.
+    if (IsSet("KEVOLVE_HOME") || IsSet("XDG_STATE_HOME")) return made.error();
+    folders.note_ = made.error().message;
+  } else {
+    folders.note_ = home.error().message;
+  }
+  folders.note_ = "nothing is kept for the next judgement: " + folders.note_;
+  folders.cache_ = folders.scratch_ + "/cache";
+  if (Status made = MakeFolder(folders.cache_); !made.ok()) return made.error();
+  return folders;
+}
+
+JudgeFolders::JudgeFolders(JudgeFolders&& other) noexcept
+    : scratch_(std::exchange(other.scratch_, "")),
+      cache_(std::move(other.cache_)),
+      note_(std::move(other.note_)) {}
+
+JudgeFolders::~JudgeFolders() {
+  std::error_code ignored;
+  if (!scratch_.empty()) fs::remove_all(scratch_, ignored);
+}
+
+Result<int64_t> JudgeFolders::Secret() const { return SecretOf(RunFolder{"judge", cache_}); }
+
+}  // namespace kev
