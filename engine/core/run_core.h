@@ -275,28 +275,24 @@ class RunCore {
   std::string State(bool rows_apart) const;
   static Result<std::unique_ptr<RunCore>> FromState(std::string_view bytes,
                                                     const SnapshotFields& rows, Options options);
-  // Four bytes each: a million may be gone. Usual: every attempt was a first one and was reported;
-  // else see unusual_.
-  struct GoneRequest {
-    uint16_t step = 0;
-    bool usual = true;
-  };
-  struct GoneCandidate {
-    uint16_t origin = 0;
-    uint8_t verdict = 0;
-    bool gone : 1 = false;
-    bool usual : 1 = true;
-  };
   // What is left to spend, what is held back taken off.
   struct Purse {
     int64_t tokens = 0;
     double usd = 0;
   };
-  struct GoneAttempt {
+  // What is still asked of a candidate or request that was let go: the step it came from, and the
+  // attempts of each of its jobs that began. A million may be gone, but few differ in it.
+  struct PastAttempts {
     uint16_t step = 0;
     uint16_t index = 0;
-    uint32_t attempt = 0;
-    uint32_t reported = 0;
+    uint32_t attempt = 0;   // given out
+    uint32_t reported = 0;  // the one whose result counted; 0: none
+    auto operator<=>(const PastAttempts&) const = default;
+  };
+  struct Past {
+    uint16_t origin = 0;
+    std::vector<PastAttempts> attempts;
+    auto operator<=>(const Past&) const = default;
   };
 
   void On(const RunSubmitted&);
@@ -329,11 +325,9 @@ class RunCore {
   void GatherArtefacts(Candidate& candidate, uint16_t region);
   void LetGoEnded();
   bool IsNeeded(const Candidate& candidate) const;
-  const GoneAttempt* FindUnusual(const JobKey& key) const;
-  std::pair<uint32_t, uint32_t> GoneAttempts(const JobKey& key) const;
-  static uint64_t UnusualKey(Subject subject) {
-    return static_cast<uint64_t>(subject.kind) << 32 | subject.number;
-  }
+  const Past* PastOf(Subject subject) const;
+  PastAttempts GoneAttempts(const JobKey& key) const;
+  uint32_t PastNumber(Past past);
   void LetGo(Candidate& candidate);
   // run_core_graph.cc: which steps fire, branches and joins.
   void LayOutGraph();
@@ -436,11 +430,13 @@ class RunCore {
 
   Kept<Candidate> candidates_;
   Kept<ProposeRequest> requests_;
-  // By number - 1; of those not let go without meaning. Deques, since they take no room in advance.
-  std::deque<GoneCandidate> gone_candidates_;
-  std::deque<GoneRequest> gone_requests_;
-  // By subject; never iterated.
-  std::unordered_map<uint64_t, std::vector<GoneAttempt>> unusual_;
+  // By number - 1: the number of its past in pasts_, or 0 when it was not let go. Deques, since
+  // they take no room in advance.
+  std::deque<uint32_t> gone_candidates_;
+  std::deque<uint32_t> gone_requests_;
+  // Each past once, numbered from 1.
+  std::vector<Past> pasts_;
+  std::map<Past, uint32_t> past_numbers_;
   std::vector<PreparedState> prepared_;
   Twins by_source_;
   Twins by_binary_;

@@ -58,31 +58,34 @@ bool RunCore::IsWork(const JobKey& key) const {
   if (key.subject.kind != SubjectKind::kCandidate) return true;
   const Candidate* c = candidates_.Find(n);
   if (c != nullptr) return c->origin != key.step;
-  return n <= gone_candidates_.size() && gone_candidates_[n - 1].origin != key.step;
+  const Past* past = PastOf(key.subject);
+  return past != nullptr && past->origin != key.step;
 }
 
-const RunCore::GoneAttempt* RunCore::FindUnusual(const JobKey& key) const {
-  const auto unusual = unusual_.find(UnusualKey(key.subject));
-  if (unusual == unusual_.end()) return nullptr;
-  for (const GoneAttempt& gone : unusual->second) {
-    if (gone.step == key.step && gone.index == key.index) return &gone;
+// Null: it was not let go.
+const RunCore::Past* RunCore::PastOf(Subject subject) const {
+  if (subject.kind == SubjectKind::kPrepared) return nullptr;
+  const auto& gone = subject.kind == SubjectKind::kRequest ? gone_requests_ : gone_candidates_;
+  if (subject.number == 0 || subject.number > gone.size()) return nullptr;
+  const uint32_t past = gone[subject.number - 1];
+  return past == 0 ? nullptr : &pasts_[past - 1];
+}
+
+// The attempts of a job whose subject was let go; none: it never began.
+RunCore::PastAttempts RunCore::GoneAttempts(const JobKey& key) const {
+  const Past* past = key.claim() ? nullptr : PastOf(key.subject);
+  if (past == nullptr) return {};
+  for (const PastAttempts& job : past->attempts) {
+    if (job.step == key.step && job.index == key.index) return job;
   }
-  return nullptr;
+  return {};
 }
 
-// The attempts of a job whose subject was let go: {given out, reported}.
-std::pair<uint32_t, uint32_t> RunCore::GoneAttempts(const JobKey& key) const {
-  const uint32_t n = key.subject.number;
-  const bool request = key.subject.kind == SubjectKind::kRequest;
-  if (key.claim() || key.subject.kind == SubjectKind::kPrepared) return {};
-  if (request ? n > gone_requests_.size() || requests_.Find(n) != nullptr || key.index != 0 ||
-                    gone_requests_[n - 1].step != key.step
-              : n > gone_candidates_.size() || !gone_candidates_[n - 1].gone)
-    return {};
-  if (request ? gone_requests_[n - 1].usual : gone_candidates_[n - 1].usual) return {1, 1};
-  const GoneAttempt* gone = FindUnusual(key);
-  return gone == nullptr ? std::pair<uint32_t, uint32_t>()
-                         : std::pair(gone->attempt, gone->reported);
+uint32_t RunCore::PastNumber(Past past) {
+  const auto next = static_cast<uint32_t>(pasts_.size() + 1);
+  const auto [it, is_new] = past_numbers_.try_emplace(std::move(past), next);
+  if (is_new) pasts_.push_back(it->first);
+  return it->second;
 }
 
 bool RunCore::Solitary(const JobKey& key) const {
@@ -93,14 +96,14 @@ bool RunCore::Solitary(const JobKey& key) const {
 bool RunCore::HasReported(const JobKey& key, uint32_t attempt) const {
   if (attempt == 0 || !IsWork(key)) return false;
   const StepOutcome* outcome = OutcomeOf(key);
-  const uint32_t reported = outcome != nullptr ? outcome->reported : GoneAttempts(key).second;
+  const uint32_t reported = outcome != nullptr ? outcome->reported : GoneAttempts(key).reported;
   return reported == attempt || spent_.contains({key, attempt});
 }
 
 bool RunCore::WasIssued(const JobKey& key, uint32_t attempt) const {
   if (attempt == 0 || !IsWork(key)) return false;
   const StepOutcome* outcome = OutcomeOf(key);
-  return attempt <= (outcome != nullptr ? outcome->attempt : GoneAttempts(key).first);
+  return attempt <= (outcome != nullptr ? outcome->attempt : GoneAttempts(key).attempt);
 }
 
 // The job's outcome when this attempt is the open one; null when it is not.

@@ -275,11 +275,8 @@ void RunCore::LetGoEnded() {
     if (options_.keep_ended || request == nullptr) continue;
     if (gone_requests_.size() < requests_.size()) gone_requests_.resize(requests_.size());
     const StepOutcome& o = request->outcome;
-    const bool usual = o.attempt == 1 && o.reported == 1;
-    gone_requests_[number - 1] = {request->step, usual};
-    if (!usual)
-      unusual_[UnusualKey({SubjectKind::kRequest, number})] = {
-          {request->step, 0, o.attempt, o.reported}};
+    gone_requests_[number - 1] =
+        PastNumber({request->step, {{request->step, 0, o.attempt, o.reported}}});
     requests_.LetGo(number);
   }
   requests_to_let_go_.clear();
@@ -306,19 +303,14 @@ bool RunCore::IsNeeded(const Candidate& c) const {
 void RunCore::LetGo(Candidate& c) {
   const uint32_t number = c.view.id.number;
   if (gone_candidates_.size() < candidates_.size()) gone_candidates_.resize(candidates_.size());
-  GoneCandidate& gone = gone_candidates_[number - 1];
-  gone.gone = true;
-  gone.verdict = static_cast<uint8_t>(c.verdict);
-  gone.origin = c.origin;
-  std::vector<GoneAttempt> attempts;
+  Past past{c.origin, {}};
   const auto note = [&](uint16_t step, uint16_t index, const StepOutcome& o) {
-    if (o.attempt == 0 || !IsWork({c.view.id, step, index})) return;
-    if (o.attempt != 1 || o.reported != 1) gone.usual = false;
-    attempts.push_back({step, index, o.attempt, o.reported});
+    if (o.attempt != 0 && IsWork({c.view.id, step, index}))
+      past.attempts.push_back({step, index, o.attempt, o.reported});
   };
   for (size_t s = 0; s < c.steps.size(); ++s) note(static_cast<uint16_t>(s), 0, c.steps[s]);
   for (const auto& [where, outcome] : c.branches) note(where.first, where.second, outcome);
-  if (!gone.usual) unusual_[UnusualKey(c.view.id)] = std::move(attempts);
+  gone_candidates_[number - 1] = PastNumber(std::move(past));
   candidates_.LetGo(number);
 }
 

@@ -13,7 +13,7 @@
 namespace kev {
 namespace {
 
-constexpr int64_t kForm = 4;  // raise when the form changes and kDecisionVersion does not
+constexpr int64_t kForm = 5;  // raise when the form changes and kDecisionVersion does not
 
 Error Damaged(const std::string& what) {
   return Error{Code::kCorrupt,
@@ -122,26 +122,8 @@ struct SnapshotForm {
   static constexpr const char* kState = "state";
 
   // Large tables.
-  static void Put(const RunCore::GoneCandidate& g, char*& p) {
-    PutFixed<uint8_t>(g.verdict, p);
-    PutFixed<uint8_t>(static_cast<uint8_t>((g.gone ? 1 : 0) | (g.usual ? 2 : 0)), p);
-    PutFixed<uint16_t>(g.origin, p);
-  }
-  static void Take(const char*& p, RunCore::GoneCandidate* g) {
-    g->verdict = TakeFixed<uint8_t>(p);
-    const auto flags = TakeFixed<uint8_t>(p);
-    g->gone = (flags & 1) != 0;
-    g->usual = (flags & 2) != 0;
-    g->origin = TakeFixed<uint16_t>(p);
-  }
-  static void Put(const RunCore::GoneRequest& g, char*& p) {
-    PutFixed<uint16_t>(g.step, p);
-    PutFixed<uint8_t>(g.usual ? 1 : 0, p);
-  }
-  static void Take(const char*& p, RunCore::GoneRequest* g) {
-    g->step = TakeFixed<uint16_t>(p);
-    g->usual = TakeFixed<uint8_t>(p) != 0;
-  }
+  static void Put(uint32_t number, char*& p) { PutFixed(number, p); }
+  static void Take(const char*& p, uint32_t* number) { *number = TakeFixed<uint32_t>(p); }
   static void Put(const Twins::Entry& e, char*& p) {
     for (const uint32_t word : e.words) PutFixed(word, p);
     PutFixed(e.number, p);
@@ -250,18 +232,22 @@ struct SnapshotForm {
       }
     }
   }
+  // In the order of their numbers, so that equal states have equal bytes.
   template <class A>
-  static void Unusual(A& a, std::unordered_map<uint64_t, std::vector<RunCore::GoneAttempt>>& all) {
-    std::vector<uint64_t> subjects;  // sorted, so that equal states have equal bytes
-    for (const auto& [subject, attempts] : all) subjects.push_back(subject);
-    std::sort(subjects.begin(), subjects.end());
-    Transfer(a, subjects);
-    for (const uint64_t subject : subjects) {
-      auto& attempts = all[subject];
-      const size_t n = a.Size(attempts.size());
-      if constexpr (A::kReads) attempts.resize(n);
-      for (RunCore::GoneAttempt& g : attempts)
-        TransferAll(a, g.step, g.index, g.attempt, g.reported);
+  static void Pasts(A& a, RunCore& r) {
+    const size_t n = a.Size(r.pasts_.size());
+    if constexpr (A::kReads) r.pasts_.resize(n);
+    for (RunCore::Past& past : r.pasts_) {
+      Transfer(a, past.origin);
+      const size_t jobs = a.Size(past.attempts.size());
+      if constexpr (A::kReads) past.attempts.resize(jobs);
+      for (RunCore::PastAttempts& job : past.attempts)
+        TransferAll(a, job.step, job.index, job.attempt, job.reported);
+      if constexpr (A::kReads)
+        r.past_numbers_.emplace(past, static_cast<uint32_t>(r.past_numbers_.size() + 1));
+    }
+    if constexpr (A::kReads) {
+      if (r.past_numbers_.size() != r.pasts_.size()) a.Fail();
     }
   }
 
@@ -290,8 +276,8 @@ struct SnapshotForm {
     TransferAll(a, r.about_, r.phase_, r.last_seq_, r.now_ms_, r.paused_, r.still_since_ms_,
                 r.still_ms_, r.in_flight_, r.all_given_);
     Table(a, r.gone_candidates_, 4);
-    Table(a, r.gone_requests_, 3);
-    Unusual(a, r.unusual_);
+    Table(a, r.gone_requests_, 4);
+    Pasts(a, r);
     Numbered(a, r.candidates_, r.gone_candidates_.size());
     Numbered(a, r.requests_, r.gone_requests_.size());
     Twin(a, r.by_source_, kSources, apart);
@@ -319,21 +305,25 @@ struct SnapshotForm {
     const auto is_kept = [&](Subject s) {
       return s.kind == SubjectKind::kCandidate && r.candidates_.Find(s.number) != nullptr;
     };
+    const auto is_past = [&](uint32_t number) { return number <= r.pasts_.size(); };
+    if (!std::all_of(r.gone_candidates_.begin(), r.gone_candidates_.end(), is_past) ||
+        !std::all_of(r.gone_requests_.begin(), r.gone_requests_.end(), is_past))
+      return "past of what is gone";
     if ((r.phase_ == Phase::kEnded) != r.ended_.has_value()) return "end of the run";
     for (size_t i = 1; i <= r.candidates_.size(); ++i) {
       const Candidate* c = r.candidates_.Find(i);
       if (c == nullptr) {
-        if (i > r.gone_candidates_.size() || !r.gone_candidates_[i - 1].gone) return "candidates";
+        if (i > r.gone_candidates_.size() || r.gone_candidates_[i - 1] == 0) return "candidates";
         continue;
       }
       if (c->view.id != Subject{SubjectKind::kCandidate, static_cast<uint32_t>(i)} ||
           !sizes_fit(*c) || c->origin > n || (!c->ended && !r.searches_.contains(c->search)) ||
-          (i <= r.gone_candidates_.size() && r.gone_candidates_[i - 1].gone))
+          (i <= r.gone_candidates_.size() && r.gone_candidates_[i - 1] != 0))
         return "candidate " + std::to_string(i);
     }
     for (size_t i = 1; i <= r.requests_.size(); ++i) {
       const ProposeRequest* q = r.requests_.Find(i);
-      if (q == nullptr ? i > r.gone_requests_.size()
+      if (q == nullptr ? i > r.gone_requests_.size() || r.gone_requests_[i - 1] == 0
                        : q->step >= n || (q->outcome.state == StepOutcome::State::kOpen &&
                                           !r.searches_.contains(q->search)))
         return "request " + std::to_string(i);

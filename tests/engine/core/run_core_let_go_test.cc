@@ -40,9 +40,35 @@ std::string Costs(const Usage& u) {
          FormatDouble(u.usd) + " " + FormatDouble(u.device_ms) + " " + FormatDouble(u.wall_ms);
 }
 
+// Whether both say the same of each attempt that there could have been, branches and steps that
+// never began included. Of `some`, those of which they say that there was one.
+bool SameAttempts(const RunCore& a, const RunCore& b, size_t* some) {
+  bool same = true;
+  const auto compare = [&](SubjectKind kind, size_t subjects) {
+    const auto steps = static_cast<uint16_t>(a.plan().steps.size());
+    for (uint32_t n = 1; n <= subjects + 1; ++n) {
+      for (uint16_t step = 0; step < steps; ++step) {
+        for (uint16_t index = 0; index < 4; ++index) {
+          for (uint32_t attempt = 1; attempt <= 3; ++attempt) {
+            const JobKey key{{kind, n}, step, index};
+            const bool issued = a.WasIssued(key, attempt);
+            *some += issued ? 1 : 0;
+            same = same && issued == b.WasIssued(key, attempt) &&
+                   a.HasReported(key, attempt) == b.HasReported(key, attempt);
+          }
+        }
+      }
+    }
+  };
+  compare(SubjectKind::kCandidate, a.candidates().size());
+  compare(SubjectKind::kRequest, a.requests().size());
+  return same;
+}
+
 TEST_CASE("a fold that lets go and one without payloads decide what one that keeps all decides") {
   size_t gone = 0;
   size_t ends = 0;
+  size_t attempts = 0;
   for (uint64_t seed = 1; seed <= Seeds(400); ++seed) {
     CAPTURE(seed);
     RandomRun run(seed);
@@ -79,6 +105,7 @@ TEST_CASE("a fold that lets go and one without payloads decide what one that kee
       CHECK(core->refused() == run.core().refused());
       CHECK(core->reserved_tokens() == run.core().reserved_tokens());
     }
+    CHECK(SameAttempts(run.core(), slim, &attempts));
     CHECK(run.bad_payloads() == 0);
     for (uint32_t n = 1; n <= slim.candidates().size(); ++n) {
       const Candidate* c = slim.candidates().Find(n);
@@ -89,6 +116,7 @@ TEST_CASE("a fold that lets go and one without payloads decide what one that kee
   }
   CHECK(gone > Seeds(1000));
   CHECK(ends > Seeds(100));
+  CHECK(attempts > Seeds(1000));
 }
 
 TEST_CASE("every random run comes to its end once nothing goes wrong any more") {

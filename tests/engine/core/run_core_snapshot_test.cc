@@ -126,7 +126,7 @@ TEST_CASE("a core that lets go can go on from one that kept all") {
   }
 }
 
-constexpr char kForm = 4;  // of snapshots
+constexpr char kForm = 5;  // of snapshots
 
 Code CodeOf(std::string_view bytes) {
   const auto core = RunCore::FromSnapshot(bytes, {});
@@ -227,10 +227,11 @@ TEST_CASE("a snapshot of another version is a conflict, and says so") {
   }
   std::string other = bytes;
   other[2] = 77;
-  CHECK(
-      RunCore::FromSnapshot(other, {}).error().message ==
-      "the snapshot is of form 4 and decision version 77, this program reads form 4 and version " +
-          std::to_string(kDecisionVersion) + ": fold the log from its beginning");
+  CHECK(RunCore::FromSnapshot(other, {}).error().message ==
+        "the snapshot is of form " + std::to_string(kForm) +
+            " and decision version 77, this program reads form " + std::to_string(kForm) +
+            " and version " + std::to_string(kDecisionVersion) +
+            ": fold the log from its beginning");
 }
 
 TEST_CASE("a snapshot that is cut short, longer or changed anywhere is corrupt") {
