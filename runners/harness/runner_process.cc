@@ -544,17 +544,18 @@ Outcome RunnerProcess::Order(OrderKind kind, uint32_t call, std::span<const uint
   page_->order.store(order_, std::memory_order_release);
   if (frozen_) Thaw();  // an order to a frozen process is timed from the thaw
   if (options_.patient) harness::WakeWaiting(&page_->order);
-  Clock::time_point last = begin, looked = begin;
-  for (;;) {
+  // When the last look that saw no answer began: a judge that is held up anywhere after it is late.
+  Clock::time_point last = begin;
+  Clock::time_point now = begin, looked = begin;
+  for (;; now = Clock::now()) {
     const uint32_t answer = page_->answer.load(std::memory_order_acquire);
     if (answer == order_) break;
+    last = now;
     if (options_.patient) {
       harness::WaitForChange(&page_->answer, answer, kMostWaitNs);
     } else {
       harness::Pause();  // the core's other hardware thread may be the one that is timed
     }
-    const Clock::time_point now = Clock::now();
-    last = now;
     if (now - looked < kLook) continue;
     if (now - begin > deadline) return TimedOut(deadline);
     if (Outcome bad = LookAround(During(kind)); !bad.ok()) return bad;
@@ -565,7 +566,7 @@ Outcome RunnerProcess::Order(OrderKind kind, uint32_t call, std::span<const uint
       pollfd life = {Lifeline(), POLLIN, 0};
       ppoll(&life, 1, &sleep, nullptr);
     }
-    looked = last = Clock::now();
+    looked = now;
   }
   const Clock::time_point end = Clock::now();
   if (at_mark) at_mark();

@@ -200,13 +200,15 @@ bool TimedProcess::TimeWindow(size_t call, bool keep) {
   process_->Freeze();
   waited_ns_ += process_->watched().RunDelayNs() - waited_before;
   // Read while it is stopped, since of a running process the kernel may be a tick behind: what is
-  // left of the CPU time besides the call and the spinning until it was stopped.
+  // left of the CPU time besides the call and the spinning while the judge was late, in noticing
+  // that it was ready, in ordering the call or in stopping it.
   const double stopping = Nanoseconds(Clock::now() - answered);
   const double held_up = Nanoseconds(answered - prepared) - called.ns - called.around_ns;
+  const double late = ready.late_ns + held_up + stopping;
   // With a device nothing of the kernel runs on the host.
-  const double before = contestant_.device.on_host() ? process_->watched().CpuNs() - cpu_before -
-                                                           called.ns - stopping - held_up
-                                                     : 0;
+  const double before = contestant_.device.on_host()
+                            ? process_->watched().CpuNs() - cpu_before - called.ns - late
+                            : 0;
   Pace& pace = paces_[call];
   ++pace.seen;
   const bool look =

@@ -2,7 +2,9 @@
 
 #include <doctest/doctest.h>
 #include <signal.h>
+#include <sys/time.h>
 
+#include <chrono>
 #include <cstring>
 #include <memory>
 #include <string>
@@ -293,6 +295,54 @@ TEST_CASE("a window's time is the judge's, and covers all of its calls") {
   CHECK(ghz < 10);
   REQUIRE(clock.process->Load(10s).ok());
   CHECK(clock.Call({1}).ok());
+}
+
+// While it lives, this thread is held up for 3 of each 4 ms, wherever it is: as if something else
+// ran on the judge's core.
+class HeldUp {
+ public:
+  HeldUp() {
+    struct sigaction action = {};
+    action.sa_handler = [](int) {
+      const auto end = std::chrono::steady_clock::now() + 3ms;
+      while (std::chrono::steady_clock::now() < end) {
+      }
+    };
+    action.sa_flags = SA_RESTART;
+    sigaction(SIGALRM, &action, &before_);
+    Every(4000);
+  }
+  ~HeldUp() {
+    Every(0);
+    sigaction(SIGALRM, &before_, nullptr);
+  }
+  HeldUp(const HeldUp&) = delete;
+  HeldUp& operator=(const HeldUp&) = delete;
+
+ private:
+  static void Every(suseconds_t us) {
+    const itimerval timer = {{0, us}, {0, us}};
+    setitimer(ITIMER_REAL, &timer, nullptr);
+  }
+  struct sigaction before_ = {};
+};
+
+TEST_CASE("a judge that was held up says how late it may have seen the answer") {
+  Fixture kernel(kRight);
+  REQUIRE(kernel.Load().ok());
+  size_t held_up = 0, explained = 0;
+  const HeldUp held;
+  for (int i = 0; i < 1000000 && held_up < 50; ++i) {
+    OrderTimes times;
+    kernel.process->Freeze();
+    REQUIRE(kernel.process->Touch(0, {}, &times).ok());
+    CHECK(times.late_ns <= times.ns);
+    if (times.ns < 3e6) continue;
+    ++held_up;
+    explained += times.ns - times.late_ns < 1e6 ? 1 : 0;
+  }
+  REQUIRE(held_up == 50);
+  CHECK(explained > held_up * 9 / 10);
 }
 
 TEST_CASE("a frozen process does no work until it is thawed, nor do its threads") {
