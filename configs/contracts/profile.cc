@@ -37,7 +37,9 @@ std::vector<StageContract> ProfileContracts() {
        .otherwise = 0,
        .least = 0,
        .most = 1000,
-       .about = "process launches per artefact; 0: as many as the rigor needs"},
+       .about =
+           "process launches per artefact; 0: one for screen; for final 10, and up to 40 until "
+           "more would change nothing"},
   };
   profile.facts = {
       {"speedup", FieldType::kDouble, "ratio",

@@ -32,15 +32,22 @@ size_t SequentialRank(size_t n, double confidence) {
   return rank;
 }
 
-Interval Sequential::Now() const {
+Interval SequentialInterval(const std::vector<double>& values, double confidence) {
   constexpr double kInfinity = std::numeric_limits<double>::infinity();
-  const double point = Median(values_);
+  const double point = Median(values);
   if (std::isnan(point)) return {point, point, point};
-  const size_t rank = SequentialRank(values_.size(), confidence_);
+  const size_t rank = SequentialRank(values.size(), confidence);
   if (rank == 0) return {point, -kInfinity, kInfinity};
-  std::vector<double> sorted = values_;
+  std::vector<double> sorted = values;
   std::sort(sorted.begin(), sorted.end());
   return {point, sorted[rank - 1], sorted[sorted.size() - rank]};
+}
+
+Interval CombinedSequential(const std::vector<std::vector<double>>& log_ratios,
+                            const std::vector<double>& weights, double confidence) {
+  return CombinedInterval(log_ratios, weights, [confidence](const std::vector<double>& values) {
+    return SequentialInterval(values, confidence);
+  });
 }
 
 }  // namespace kev

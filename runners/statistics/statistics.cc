@@ -45,23 +45,27 @@ std::vector<double> CombineWorkloads(const std::vector<std::vector<double>>& log
 
 Interval CombinedInterval(const std::vector<std::vector<double>>& log_ratios,
                           const std::vector<double>& weights, double confidence) {
+  return CombinedInterval(log_ratios, weights, [confidence](const std::vector<double>& values) {
+    return MedianInterval(values, confidence);
+  });
+}
+
+Interval CombinedInterval(const std::vector<std::vector<double>>& log_ratios,
+                          const std::vector<double>& weights,
+                          const std::function<Interval(const std::vector<double>&)>& of_launches) {
   std::vector<double> medians;
   for (const std::vector<double>& workload : log_ratios) {
     if (workload.size() != log_ratios.front().size()) return {kNaN, kNaN, kNaN};
     medians.push_back(Median(workload));
   }
   const double point = WeightedMean(medians, weights);
-  const Interval launches = MedianInterval(CombineWorkloads(log_ratios, weights), confidence);
+  const Interval launches = of_launches(CombineWorkloads(log_ratios, weights));
   const double off = point - launches.point;
   return {point, launches.low + std::min(off, 0.0), launches.high + std::max(off, 0.0)};
 }
 
 Interval Exponential(const Interval& log_ratio) {
   return {std::exp(log_ratio.point), std::exp(log_ratio.low), std::exp(log_ratio.high)};
-}
-
-double ControlBand(const Interval& control_log_ratio) {
-  return std::max(std::fabs(control_log_ratio.low), std::fabs(control_log_ratio.high));
 }
 
 }  // namespace kev

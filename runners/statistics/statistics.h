@@ -5,6 +5,7 @@
 #define KEV_RUNNERS_STATISTICS_STATISTICS_H_
 
 #include <cstddef>
+#include <functional>
 #include <vector>
 
 namespace kev {
@@ -42,18 +43,20 @@ double WeightedMean(const std::vector<double>& values, const std::vector<double>
 std::vector<double> CombineWorkloads(const std::vector<std::vector<double>>& log_ratios,
                                      const std::vector<double>& weights);
 
-// Interval over workloads that were measured in the same launches. The point is the weighted mean
-// of the workloads' medians, as the tables show them; the ends are as far from it as those of the
+// Interval over workloads that were measured in the same launches, for a number of launches that
+// was fixed before; see CombinedSequential for another. The point is the weighted mean of the
+// workloads' medians, as the tables show them; the ends are as far from it as those of the
 // per-launch means are from their median, so what a launch does to all workloads at once counts in
 // full. NaN when rows differ in length or a value is NaN.
 Interval CombinedInterval(const std::vector<std::vector<double>>& log_ratios,
                           const std::vector<double>& weights, double confidence = 0.95);
+// The same with another interval for the median of the per-launch means.
+Interval CombinedInterval(const std::vector<std::vector<double>>& log_ratios,
+                          const std::vector<double>& weights,
+                          const std::function<Interval(const std::vector<double>&)>& of_launches);
 
 // exp of an interval of log ratios.
 Interval Exponential(const Interval& log_ratio);
-
-// A/A band: how far from 0 the control's interval reaches, in log ratio.
-double ControlBand(const Interval& control_log_ratio);
 
 }  // namespace kev
 

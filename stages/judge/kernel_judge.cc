@@ -57,6 +57,7 @@ KernelJudge::KernelJudge(LoadedRun run, const JudgeOptions& options)
       context_(options.scratch, options.cache_folder, options.cancelled),
       run_(std::make_shared<const LoadedRun>(std::move(run))) {
   context_.SetRun(run_);
+  context_.on_note = options.on_note;
 }
 
 Result<std::unique_ptr<KernelJudge>> KernelJudge::Make(LoadedRun run, const JudgeOptions& options) {

@@ -8,6 +8,7 @@
 #define KEV_STAGES_JUDGE_KERNEL_JUDGE_H_
 
 #include <atomic>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -29,6 +30,7 @@ struct JudgeOptions {
   uint32_t launches = 0;     // of the final measurement; 0: as many as a claim needs
   bool screen_only = false;  // check and measure as a search does first: fast, no claim
   const std::atomic<bool>* cancelled = nullptr;
+  std::function<void(const std::string&)> on_note = nullptr;  // e.g. that it waits for the CPU
 };
 
 struct Judgement {

@@ -5,6 +5,7 @@
 #ifndef KEV_STAGES_JUDGE_LOCAL_CONTEXT_H_
 #define KEV_STAGES_JUDGE_LOCAL_CONTEXT_H_
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -31,6 +32,11 @@ class LocalContext final : public StageContext {
   const std::string& Scratch() override { return scratch_; }
   const std::string& CacheFolder() override { return cache_folder_; }
   const std::atomic<bool>& Cancelled() const override { return *cancelled_; }
+  void Progress(double, const std::string& note) override {
+    if (on_note && !note.empty()) on_note(note);
+  }
+
+  std::function<void(const std::string&)> on_note;  // what a job says to people while it goes on
 
  private:
   std::string scratch_root_, scratch_, cache_folder_;

@@ -27,7 +27,8 @@ namespace {
 using Clock = RunnerProcess::Clock;
 
 constexpr uint32_t kScreenLaunches = 1;
-constexpr uint32_t kFinalLaunches = 10;
+// At most, where ten do not tell.
+constexpr uint32_t kMostFinalLaunches = 40;
 // Further baselines are for information: few launches, and one where they are far behind.
 constexpr uint32_t kOtherLaunches = 3;
 constexpr double kFarBehind = 3;
@@ -70,7 +71,8 @@ class Profiling {
     if (baselines_.empty())
       return Failed(FailureClass::kTaskBroken, "task " + task_.name + " has no usable baseline");
 
-    Result<CoreLock> held = CoreLock::Take(*core, context_.Cancelled());
+    Result<CoreLock> held = CoreLock::Take(
+        *core, context_.Cancelled(), [&](const std::string& note) { context_.Progress(-1, note); });
     if (!held.ok()) {
       return context_.Cancelled().load() ? Refused(Verdict::kCancelled, "cancelled")
                                          : Failed(held.error());
@@ -182,7 +184,10 @@ class Profiling {
     Enter(*ranking);
 
     const auto launches = static_cast<uint32_t>(job_.settings["launches"].AsInt());
-    options.rounds = launches > 0 ? launches : contest_.final ? kFinalLaunches : kScreenLaunches;
+    options.rounds = launches > 0     ? launches
+                     : contest_.final ? kMostFinalLaunches
+                                      : kScreenLaunches;
+    contest_.sequential = contest_.final && launches == 0;
     if (contest_.final) {
       options.windows = 12;
       options.least_windows = 4;
@@ -190,22 +195,32 @@ class Profiling {
     }
     const GiveUp give_up =
         contest_.final ? GiveUp() : GiveUpFrom(job_.settings["give_up"].AsString());
-    const auto hopeless = [&](const Measurement& so_far) {
+    const auto enough = [&](const Measurement& so_far) {
+      if (contest_.sequential) {
+        return so_far.CallTimes(contest_.candidate, 0).size() >= kFinalLaunches &&
+               (OutOfTime() || IsDecided(so_far, *set_, contest_));
+      }
       const double candidate = WeightedTimeNs(so_far, *set_, contest_.candidate);
       return candidate > give_up.multiple * WeightedTimeNs(so_far, *set_, contest_.baseline) ||
              candidate > give_up.call_ns;
     };
     Result<Measurement> measured =
-        Measure(contest_.contestants, set_->arena.get(), set_->values.get(), options, hopeless);
+        Measure(contest_.contestants, set_->arena.get(), set_->values.get(), options, enough);
     if (!measured.ok()) return Failed(measured.error());
     JobResult result = Judge(*measured);
     if (!contest_.final || !result.facts["suspect"].AsBool()) return result;
     options.seed = Mix64(options.seed ^ kAgain);
     options.stream += "/again";
     Result<Measurement> again =
-        Measure(contest_.contestants, set_->arena.get(), set_->values.get(), options);
+        Measure(contest_.contestants, set_->arena.get(), set_->values.get(), options, enough);
     if (!again.ok()) return Failed(again.error());
     return Slower(std::move(result), Judge(*again));
+  }
+
+  // Further launches are made in the first half of the time that the step has, at most.
+  bool OutOfTime() const {
+    return job_.running_limit_ms > 0 &&
+           Milliseconds(Clock::now() - begin_) > job_.running_limit_ms / 2.0;
   }
 
   // What a suspect measurement and the one that was made because of it say together. A refusal
@@ -282,7 +297,7 @@ class Profiling {
                     result.facts["speedup"].AsDouble(), result.facts["baseline"].AsString().c_str(),
                     result.facts["speedup_low"].AsDouble(), result.facts["speedup_high"].AsDouble(),
                     static_cast<long long>(result.facts["launches"].AsInt()),
-                    measured.stopped ? ", given up" : "");
+                    measured.stopped && !contest_.final ? ", given up" : "");
       result.message = text;
       if (floor.suspect) result.message += "; suspect: " + floor.why;
     }

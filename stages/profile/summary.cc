@@ -3,19 +3,39 @@
 #include <algorithm>
 #include <cmath>
 
+#include "runners/statistics/decision.h"
+#include "runners/statistics/sequential.h"
 #include "stages/profile/call_work.h"
 
 namespace kev {
 namespace {
 
+constexpr double kKnownTo = 0.01;  // log ratio, from the point to either end
+
+bool LookedAt(const Contest& contest, size_t launches) {
+  return contest.sequential && launches >= kFinalLaunches;
+}
+
 // One launch says nothing of how launches differ; the baselines' own launches do.
-Interval IntervalOf(const std::vector<double>& log_ratios, double launch_band) {
-  Interval interval = MedianInterval(log_ratios);
-  if (log_ratios.size() == 1) {
-    interval.low = interval.point - launch_band;
-    interval.high = interval.point + launch_band;
+Interval IntervalOf(const std::vector<std::vector<double>>& rows,
+                    const std::vector<double>& weights, const Contest& contest) {
+  const size_t launches = rows.empty() ? 0 : rows.front().size();
+  Interval interval = LookedAt(contest, launches) ? CombinedSequential(rows, weights)
+                                                  : CombinedInterval(rows, weights);
+  if (launches == 1) {
+    interval.low = interval.point - contest.launch_band;
+    interval.high = interval.point + contest.launch_band;
   }
   return interval;
+}
+
+// In log ratio, over the visible workloads.
+Interval LogSpeedup(const Measurement& measurement, const TimedSet& set, const Contest& contest,
+                    size_t baseline, size_t candidate) {
+  std::vector<std::vector<double>> rows;
+  for (size_t call = 0; call < set.visible; ++call)
+    rows.push_back(measurement.LogRatios(baseline, candidate, call));
+  return IntervalOf(rows, set.Weights(), contest);
 }
 
 std::vector<double> VisibleLogRatios(const Measurement& measurement, const TimedSet& set, size_t of,
@@ -24,6 +44,13 @@ std::vector<double> VisibleLogRatios(const Measurement& measurement, const Timed
   for (size_t call = 0; call < set.visible; ++call)
     rows.push_back(measurement.LogRatios(of, by, call));
   return CombineWorkloads(rows, set.Weights());
+}
+
+double BandOf(const Measurement& measurement, const TimedSet& set, const Contest& contest) {
+  if (contest.control == 0) return contest.launch_band;
+  const std::vector<double> control =
+      VisibleLogRatios(measurement, set, contest.baseline, contest.control);
+  return NullBand({control}, control.size());
 }
 
 Value ListOf(const std::vector<double>& values) {
@@ -36,15 +63,15 @@ Value ListOf(const std::vector<double>& values) {
 
 Interval SpeedupOver(const Measurement& measurement, const TimedSet& set, const Contest& contest,
                      size_t baseline, size_t candidate) {
-  std::vector<std::vector<double>> rows;
-  for (size_t call = 0; call < set.visible; ++call)
-    rows.push_back(measurement.LogRatios(baseline, candidate, call));
-  Interval log_ratio = CombinedInterval(rows, set.Weights());
-  if (rows[0].size() == 1) {
-    log_ratio.low = log_ratio.point - contest.launch_band;
-    log_ratio.high = log_ratio.point + contest.launch_band;
-  }
-  return Exponential(log_ratio);
+  return Exponential(LogSpeedup(measurement, set, contest, baseline, candidate));
+}
+
+bool IsDecided(const Measurement& measurement, const TimedSet& set, const Contest& contest) {
+  const Interval speedup =
+      LogSpeedup(measurement, set, contest, contest.baseline, contest.candidate);
+  const double band = BandOf(measurement, set, contest);
+  return Faster(speedup, band) || speedup.high < -band ||
+         std::max(speedup.high - speedup.point, speedup.point - speedup.low) <= kKnownTo;
 }
 
 Value FactsOf(const Measurement& measurement, const TimedSet& set, const Task& task,
@@ -61,16 +88,11 @@ Value FactsOf(const Measurement& measurement, const TimedSet& set, const Task& t
   facts.Set("isolation", measurement.isolation);
   facts.Set("cache", task.cold_cache ? "cold" : "warm");
   facts.Set("launches", static_cast<int64_t>(measurement.CallTimes(contest.candidate, 0).size()));
-  double band = contest.launch_band;
-  if (contest.control != 0) {
-    const std::vector<double> control =
-        VisibleLogRatios(measurement, set, contest.baseline, contest.control);
-    band = NullBand({control}, control.size());
-  }
+  const double band = BandOf(measurement, set, contest);
   facts.Set("aa_band", band);
-  const Interval log_speedup{std::log(speedup.point), std::log(speedup.low),
-                             std::log(speedup.high)};
-  facts.Set("faster", contest.final && Faster(log_speedup, band));
+  facts.Set("faster", contest.final && Faster(LogSpeedup(measurement, set, contest,
+                                                         contest.baseline, contest.candidate),
+                                              band));
   const NoiseVerdict noise = measurement.conditions.Noise(contest.control != 0 ? band : NAN);
   facts.Set("noisy", noise.noisy);
   Value conditions = measurement.conditions.ToValue();
@@ -101,7 +123,7 @@ Value FactsOf(const Measurement& measurement, const TimedSet& set, const Task& t
     const Workload& workload = set.workloads[call];
     const std::vector<double> ratios =
         measurement.LogRatios(contest.baseline, contest.candidate, call);
-    const Interval of_workload = Exponential(IntervalOf(ratios, contest.launch_band));
+    const Interval of_workload = Exponential(IntervalOf({ratios}, {1}, contest));
     const double ns = Median(measurement.CallTimes(contest.candidate, call));
     const CallWork work = WorkOf(task, workload).work;
     const double flops = work.flops, bytes = work.bytes;

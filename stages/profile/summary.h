@@ -14,6 +14,8 @@
 
 namespace kev {
 
+constexpr uint32_t kFinalLaunches = 10;  // at least, of a final measurement
+
 // Who is who among the contestants.
 struct Contest {
   std::vector<Contestant> contestants;
@@ -23,12 +25,18 @@ struct Contest {
   size_t control = 0;          // 0: none
   size_t incumbent = 0;        // 0: none
   bool final = false;
-  double launch_band = 0;  // log ratio: what one launch of equal kernels may seem apart
+  bool sequential = false;  // how many launches there are was decided by looking at them
+  double launch_band = 0;   // log ratio: what one launch of equal kernels may seem apart
 };
 
-// Over the visible workloads; a single launch has no interval of its own, see summary.cc.
+// Over the visible workloads; a single launch has no interval of its own, see summary.cc. All
+// intervals of a contest whose launches were decided by looking at them hold at every look.
 Interval SpeedupOver(const Measurement& measurement, const TimedSet& set, const Contest& contest,
                      size_t baseline, size_t candidate);
+
+// Whether more launches of a final measurement would change nothing that is said of it: surely
+// faster, surely slower, or known to 1 %.
+bool IsDecided(const Measurement& measurement, const TimedSet& set, const Contest& contest);
 
 // Map of facts as in configs/contracts/profile.cc.
 Value FactsOf(const Measurement& measurement, const TimedSet& set, const Task& task,

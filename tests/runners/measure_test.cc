@@ -8,7 +8,6 @@
 #include <set>
 #include <string>
 
-#include "runners/measurement/core_lock.h"
 #include "runners/statistics/statistics.h"
 #include "tests/runners/support/compiled_kernel.h"
 
@@ -168,27 +167,6 @@ TEST_CASE("what the harness costs and what a copy takes come with each launch") 
   CHECK(launch.harness.call_ns > 0);
   CHECK(launch.copy_ns > 0);
   CHECK(launch.call_ns > launch.harness.call_ns);
-}
-
-TEST_CASE("a core is timed on by one holder at a time") {
-  const std::atomic<bool> cancelled = true;
-  const std::atomic<bool> waiting = false;
-  constexpr int kNoSuchCore = 70001;  // a lock that no run of this machine uses
-  {
-    const Result<CoreLock> first = CoreLock::Take(kNoSuchCore, waiting);
-    REQUIRE(first.ok());
-    CHECK_FALSE(CoreLock::Take(kNoSuchCore, cancelled).ok());
-  }
-  CHECK(CoreLock::Take(kNoSuchCore, waiting).ok());
-  unlink("/tmp/kevolve-core-70001.lock");
-}
-
-TEST_CASE("a target names its core as last or by number") {
-  CHECK(LastCpu("0-3,6") == 6);
-  CHECK(LastCpu("0-15") == 15);
-  CHECK(TimingCore("2-3").value() == 2);
-  CHECK(TimingCore("last").value() >= 0);
-  CHECK_FALSE(TimingCore("first").ok());
 }
 
 }  // namespace

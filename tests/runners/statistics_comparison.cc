@@ -145,11 +145,7 @@ Method StudentProcess(double g) {
 }
 
 Method Chosen() {
-  return {"signs (chosen)", [](const Values& values) {
-            Sequential sequence;
-            for (const double value : values) sequence.Add(value);
-            return sequence.Now();
-          }};
+  return {"signs (chosen)", [](const Values& values) { return SequentialInterval(values); }};
 }
 
 double HeldThroughout(const simulation::Distribution& from, const Method& method) {

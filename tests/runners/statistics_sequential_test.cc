@@ -15,11 +15,11 @@ double HeldThroughout(const simulation::Distribution& from, size_t repetitions) 
   CounterRandom random(2, from.name);
   size_t held = 0;
   for (size_t i = 0; i < repetitions; ++i) {
-    Sequential sequence;
+    std::vector<double> values;
     bool always = true;
-    while (sequence.size() < 60 && always) {
-      sequence.Add(from.draw(random));
-      if (sequence.size() >= 3) always = simulation::Holds(sequence.Now(), from.median);
+    while (values.size() < 60 && always) {
+      values.push_back(from.draw(random));
+      if (values.size() >= 3) always = simulation::Holds(SequentialInterval(values), from.median);
     }
     held += always ? 1 : 0;
   }
@@ -44,11 +44,7 @@ double HeldWhereStopped(const std::function<Interval(const std::vector<double>&)
   return static_cast<double>(held) / kRepetitions;
 }
 
-Interval SequentialOf(const std::vector<double>& values) {
-  Sequential sequence;
-  for (const double value : values) sequence.Add(value);
-  return sequence.Now();
-}
+Interval SequentialOf(const std::vector<double>& values) { return SequentialInterval(values); }
 
 TEST_CASE("ranks are those at which the mixture's e-value first reaches 20") {
   // 2^n B(n + 1/4, 1/4) / B(1/4, 1/4): 14.5 for n = 5, 26.6 for n = 6.
@@ -81,6 +77,17 @@ TEST_CASE("the median is held at all times at once, whatever the distribution") 
 TEST_CASE("stopping as soon as zero is out ruins an interval for a fixed number, not this one") {
   CHECK(HeldWhereStopped([](const std::vector<double>& v) { return MedianInterval(v); }) < 0.80);
   CHECK(HeldWhereStopped(SequentialOf) >= 0.95);
+}
+
+TEST_CASE("over workloads the ends stand round the mean of what their table shows") {
+  const std::vector<std::vector<double>> rows = {{1, 2, 9, 1, 1, 3}, {4, 4, 4, 0, 5, 6}};
+  const Interval found = CombinedSequential(rows, {1, 3});
+  CHECK(found.point == (1 * 1.5 + 3 * 4) / 4.0);
+  // Per launch: 3.25 3.5 5.25 0.25 4 5.25, of which the least and the largest are the ends and
+  // 3.75 the middle: 3.375 is 0.375 below.
+  CHECK(found.low == doctest::Approx(0.25 - 0.375));
+  CHECK(found.high == doctest::Approx(5.25));
+  CHECK(std::isinf(CombinedSequential({{1, 2, 3, 4, 5}}, {1}).high));
 }
 
 }  // namespace

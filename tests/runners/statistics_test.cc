@@ -68,10 +68,5 @@ TEST_CASE("the point over workloads is the mean of what their table shows") {
   CHECK(std::isnan(CombinedInterval({{1, 2}, {1}}, {1, 1}).low));
 }
 
-TEST_CASE("the control's band reaches as far as its interval does on either side") {
-  CHECK(ControlBand({0.01, -0.02, 0.03}) == 0.03);
-  CHECK(ControlBand({-0.05, -0.06, -0.04}) == 0.06);
-}
-
 }  // namespace
 }  // namespace kev

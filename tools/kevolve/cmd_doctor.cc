@@ -75,7 +75,9 @@ Result<MachinePeaks> Measured(int core) {
     if (!last) return last.error();
     options.core = *last;
   }
-  const auto lock = CoreLock::Take(options.core, cancelled);
+  const auto lock = CoreLock::Take(options.core, cancelled, [](const std::string& note) {
+    std::cerr << "kevolve: " << note << std::endl;
+  });
   if (!lock) return lock.error();
   return MeasurePeaks(options);
 }

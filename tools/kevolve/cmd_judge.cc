@@ -146,6 +146,9 @@ int JudgeCommand(const JudgeCommandOptions& options) {
   judge_options.launches = options.launches;
   judge_options.screen_only = options.screen;
   judge_options.cancelled = &interrupts.flag();
+  judge_options.on_note = [](const std::string& note) {
+    std::cerr << "kevolve: " << note << std::endl;
+  };
   Result<int64_t> secret = folders->Secret();
   if (!secret.ok()) return bad_input(secret.error());
   judge_options.secret = *secret;
