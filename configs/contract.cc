@@ -25,7 +25,7 @@ Generated from the table in `configs/contracts/` (a test compares; `KEVOLVE_WRIT
 read as `<step>.<fact>`.
 
 A job names its run, subject, step, attempt, settings, target and seed; with it come the candidate (variant, parameters,
-source, facts so far), a list of artefacts (candidate, incumbent, baselines, reference), or a request. A result has a
+source, facts so far), a list of artefacts (candidate, incumbent, rivals, baselines, reference), or a request. A result has a
 verdict or a failure, a message, facts, usage (tokens, usd, device ms, wall ms), artefacts, proposals or requests, and named
 blobs (`engine/core/job.h`). An artefact says its kind and how it is launched, so a shared library and a device binary have
 the same shape.

@@ -74,6 +74,12 @@ std::vector<StageContract> ProfileContracts() {
       {"speedup_vs", FieldType::kMap, "ratio", "against each baseline that was measured, by name"},
       {"incumbent", FieldType::kMap, "ratio",
        "name, speedup, speedup_low, speedup_high against the incumbent"},
+      {"head_to_head", FieldType::kMap, "ratio",
+       "of the closing measurement: speedup, low, high against each of those confirmed next to the "
+       "winner, by name, from the same launches; all hold at once. `refused`: why one was left "
+       "out"},
+      {"overtaken_by", FieldType::kString, "",
+       "the one of them that was surely faster; absent where none was"},
       {"workloads", FieldType::kMap, "",
        "by name: speedup, low, high, latency_ns, baseline_ns, flops, bytes, weight, held_out, "
        "log_ratios per launch; bottleneck of visible ones"},

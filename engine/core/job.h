@@ -73,7 +73,7 @@ struct BlobRef {
 
 // Something that can be run or compared: what compile gives and what verify and profile take.
 struct Artefact {
-  std::string role;  // candidate, incumbent, baseline, reference
+  std::string role;  // candidate, incumbent, rival, baseline, reference
   std::string name;  // "c12", or the baseline's name
   std::string kind;  // shared_library, cubin, …
   BlobRef blob;
@@ -127,7 +127,7 @@ struct Job {
   uint64_t history_seq = 0;       // stateful stages: fold the log up to here
   uint32_t running_limit_ms = 0;  // 0 = none
   std::optional<CandidateView> candidate;
-  std::vector<Artefact> artefacts;  // candidate first, then incumbent, baselines, reference
+  std::vector<Artefact> artefacts;  // candidate first, then incumbent, rivals, baselines, reference
   std::optional<Request> request;   // propose: what to propose
   Value item;                       // foreach: what this branch is for
   Value places;                     // select: map step -> free places (int)

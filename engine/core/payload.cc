@@ -134,8 +134,10 @@ std::string RunCore::PayloadOf(const JobKey& key, const StepOutcome& outcome) co
     const Candidate* incumbent = profile && best_ && best_->candidate != key.subject
                                      ? candidates_.Find(best_->candidate.number)
                                      : nullptr;
+    const std::vector<const Candidate*> rivals =
+        key.claim() ? Rivals(key.subject) : std::vector<const Candidate*>();
     const size_t count = (own == nullptr ? 0 : own->size()) +
-                         (incumbent != nullptr ? incumbent->artefacts.size() : 0) +
+                         (incumbent != nullptr ? incumbent->artefacts.size() : 0) + rivals.size() +
                          (verify || profile ? f.baseline_count + f.reference_count : 0);
     if (count > 0) {
       map.Key("artefacts").List(count);
@@ -145,6 +147,7 @@ std::string RunCore::PayloadOf(const JobKey& key, const StepOutcome& outcome) co
       if (incumbent != nullptr) {
         for (const Artefact& a : incumbent->artefacts) AppendArtefact(a, "incumbent", &out);
       }
+      for (const Candidate* rival : rivals) AppendArtefact(rival->artefacts.front(), "rival", &out);
       if (verify || profile) {
         out += f.baselines;
         out += f.references;

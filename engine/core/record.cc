@@ -118,6 +118,7 @@ Value RunCore::RunRecord() const {
   v.Set("run_time_ms", now_ms_);
   v.Set("candidates", static_cast<int64_t>(candidates_.size()));
   v.Set("evaluated", evaluated_);
+  if (held_out_looks_ > 0) v.Set("held_out_looks", held_out_looks_);
   v.Set("active", static_cast<int64_t>(active_numbers_.size()));
   v.Set("in_flight", in_flight_);
   if (paused_) v.Set("paused", true);

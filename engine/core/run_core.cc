@@ -176,6 +176,7 @@ void RunCore::On(const JobReported& e) {
   outcome->cached = e.result.cached;
   outcome->seq = current_seq_;
   if (e.key.subject.kind == SubjectKind::kCandidate) {
+    if (e.result.facts["held_out"].AsInt() > 0) ++held_out_looks_;
     if (e.key.claim())
       ClaimReported(e.key, e);
     else

@@ -31,7 +31,7 @@
 namespace kev {
 
 // Raise when the same events would give other commands.
-inline constexpr uint32_t kDecisionVersion = 3;
+inline constexpr uint32_t kDecisionVersion = 4;
 
 struct StartAttempt {
   JobKey key;
@@ -244,6 +244,9 @@ class RunCore {
   std::string OutcomeLabel(const Candidate& c, uint16_t step, uint16_t index) const;
   const std::optional<RunEnded>& ended() const { return ended_; }
   uint64_t evaluated() const { return evaluated_; }
+  // Full checks so far in which candidates met held-out shapes: each is a look by which a search
+  // could fit itself to them.
+  uint64_t held_out_looks() const { return held_out_looks_; }
   uint64_t active() const { return active_numbers_.size(); }  // candidates that have not ended
   std::map<std::string, uint64_t> refused() const;  // verdict -> ended candidates, without ok
   const Usage& usage() const { return usage_; }
@@ -377,6 +380,9 @@ class RunCore {
   void Settle(ProposeRequest& request, bool answered);
   void DeriveClaim();
   void WithdrawClaims();
+  static constexpr size_t kRivals = 4;
+  std::vector<const Candidate*> Rivals(Subject winner) const;
+  bool HasClaimed(Subject candidate) const;
   void ClaimReported(const JobKey& key, const JobReported& event);
   // run_core.cc: attempts.
   void Finish(const std::string& status, const std::string& stopped_by, const std::string& message);
@@ -463,6 +469,7 @@ class RunCore {
   std::string strongest_;  // the baseline that speed-ups are against
   Value ranking_;          // of the baselines, as the calibration job gave it
   uint64_t evaluated_ = 0;
+  uint64_t held_out_looks_ = 0;
   uint64_t ended_count_ = 0;
   std::array<uint64_t, 13> verdicts_{};  // of ended candidates
   uint64_t stale_ = 0;

@@ -439,7 +439,8 @@ void RunCore::CancelNested(const JobKey& parent) {
   searches_.erase(id);
 }
 
-// The winner is measured once more with fresh samples: what is claimed was not used for choosing.
+// The winner is measured once more with fresh samples, since what is claimed must not have been
+// used for choosing; with it, in the same launches, those that were confirmed next to it.
 void RunCore::DeriveClaim() {
   phase_ = Phase::kClaiming;
   if (!best_) {
@@ -453,6 +454,16 @@ void RunCore::DeriveClaim() {
 
 void RunCore::ClaimReported(const JobKey& key, const JobReported& event) {
   if (event.result.verdict == Verdict::kOk) {
+    // Head to head, one of them was surely faster: it is the winner, once it is measured afresh
+    // itself. Who gave way to another does not come back.
+    const std::string& ahead = event.result.facts["overtaken_by"].AsString();
+    for (const Candidate* rival : Rivals(key.subject)) {
+      if (rival->view.name != ahead || HasClaimed(rival->view.id)) continue;
+      best_ = *std::find_if(confirmed_.begin(), confirmed_.end(),
+                            [&](const Best& b) { return b.candidate == rival->view.id; });
+      DeriveClaim();
+      return;
+    }
     claim_ = event.result.facts;
     Finish("done", stopped_by_, "");
     return;
@@ -467,6 +478,23 @@ void RunCore::ClaimReported(const JobKey& key, const JobReported& event) {
   Changed(c.view.id, RecordPart::Part::kState);
   TakeBack(key.subject);
   DeriveClaim();
+}
+
+// The best of those that were confirmed beside this one, with which it is compared head to head.
+std::vector<const Candidate*> RunCore::Rivals(Subject winner) const {
+  std::vector<const Candidate*> rivals;
+  for (const Best& b : confirmed_) {
+    const Candidate* c = candidates_.Find(b.candidate.number);
+    if (b.candidate == winner || c == nullptr || c->artefacts.empty()) continue;
+    rivals.push_back(c);
+    if (rivals.size() == kRivals) break;
+  }
+  return rivals;
+}
+
+bool RunCore::HasClaimed(Subject candidate) const {
+  return std::any_of(claims_.begin(), claims_.end(),
+                     [&](const auto& claim) { return claim.first.subject == candidate; });
 }
 
 // The search goes on after all.

@@ -13,7 +13,7 @@
 namespace kev {
 namespace {
 
-constexpr int64_t kForm = 5;  // raise when the form changes and kDecisionVersion does not
+constexpr int64_t kForm = 6;  // raise when the form changes and kDecisionVersion does not
 
 Error Damaged(const std::string& what) {
   return Error{Code::kCorrupt,
@@ -285,8 +285,9 @@ struct SnapshotForm {
     TransferAll(a, r.prepared_, r.to_let_go_, r.requests_to_let_go_, r.spent_, r.claims_,
                 r.confirmed_, r.best_, r.dead_, r.claim_, r.ended_, r.stopped_by_, r.disabled_,
                 r.searches_, r.last_search_, r.changed_, r.strongest_, r.ranking_, r.evaluated_,
-                r.ended_count_, r.verdicts_, r.stale_, r.epoch_, r.usage_, r.reservations_,
-                r.reserved_tokens_, r.reserved_usd_, r.forfeited_tokens_, r.forfeited_usd_);
+                r.held_out_looks_, r.ended_count_, r.verdicts_, r.stale_, r.epoch_, r.usage_,
+                r.reservations_, r.reserved_tokens_, r.reserved_usd_, r.forfeited_tokens_,
+                r.forfeited_usd_);
   }
 
   // What is wrong with the parts of a state that was read, or "". Nothing here can come from

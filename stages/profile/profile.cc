@@ -27,6 +27,9 @@ namespace {
 using Clock = RunnerProcess::Clock;
 
 constexpr uint32_t kScreenLaunches = 1;
+// Of the closing measurement. Their number is fixed, since all who take part are compared with each
+// other: there is no one question after whose answer it could stop.
+constexpr uint32_t kClaimLaunches = 15;
 // At most, where ten do not tell.
 constexpr uint32_t kMostFinalLaunches = 40;
 // Further baselines are for information: few launches, and one where they are far behind.
@@ -120,7 +123,7 @@ class Profiling {
     bool has_candidate = false;
     for (const Artefact& artefact : job_.artefacts) {
       if (artefact.role != "candidate" && artefact.role != "baseline" &&
-          artefact.role != "incumbent")
+          artefact.role != "incumbent" && artefact.role != "rival")
         continue;
       Result<Contestant> contestant = Fetched(artefact);
       if (!contestant.ok()) return contestant.error();
@@ -128,6 +131,8 @@ class Profiling {
         baselines_.push_back(std::move(*contestant));
       else if (artefact.role == "incumbent")
         incumbent_ = std::move(*contestant);
+      else if (artefact.role == "rival")
+        rivals_.push_back(std::move(*contestant));
       else if (!std::exchange(has_candidate, true))
         candidate_ = std::move(*contestant);
     }
@@ -148,6 +153,7 @@ class Profiling {
       return s.ok();
     };
     bool good = lay_out(&candidate_) && (incumbent_.library.empty() || lay_out(&incumbent_));
+    for (Contestant& rival : rivals_) good = good && lay_out(&rival);
     for (Contestant& baseline : baselines_) good = good && lay_out(&baseline);
     return good;
   }
@@ -184,10 +190,12 @@ class Profiling {
     Enter(*ranking);
 
     const auto launches = static_cast<uint32_t>(job_.settings["launches"].AsInt());
-    options.rounds = launches > 0     ? launches
-                     : contest_.final ? kMostFinalLaunches
-                                      : kScreenLaunches;
-    contest_.sequential = contest_.final && launches == 0;
+    const bool claim = job_.settings["claim"].AsBool();
+    options.rounds = launches > 0      ? launches
+                     : !contest_.final ? kScreenLaunches
+                     : claim           ? kClaimLaunches
+                                       : kMostFinalLaunches;
+    contest_.sequential = contest_.final && !claim && launches == 0;
     if (contest_.final) {
       options.windows = 12;
       options.least_windows = 4;
@@ -204,17 +212,38 @@ class Profiling {
       return candidate > give_up.multiple * WeightedTimeNs(so_far, *set_, contest_.baseline) ||
              candidate > give_up.call_ns;
     };
-    Result<Measurement> measured =
-        Measure(contest_.contestants, set_->arena.get(), set_->values.get(), options, enough);
+    Result<Measurement> measured = MeasureContest(options, enough);
     if (!measured.ok()) return Failed(measured.error());
     JobResult result = Judge(*measured);
     if (!contest_.final || !result.facts["suspect"].AsBool()) return result;
     options.seed = Mix64(options.seed ^ kAgain);
     options.stream += "/again";
-    Result<Measurement> again =
-        Measure(contest_.contestants, set_->arena.get(), set_->values.get(), options, enough);
+    Result<Measurement> again = MeasureContest(options, enough);
     if (!again.ok()) return Failed(again.error());
     return Slower(std::move(result), Judge(*again));
+  }
+
+  // A rival that fails is left out and told of: the winner is not to blame.
+  Result<Measurement> MeasureContest(const MeasureOptions& options,
+                                     const std::function<bool(const Measurement&)>& enough) {
+    for (;;) {
+      Result<Measurement> measured =
+          Measure(contest_.contestants, set_->arena.get(), set_->values.get(), options, enough);
+      if (!measured.ok() || !measured->refusal.has_value()) return measured;
+      const Refusal& refusal = *measured->refusal;
+      const auto rival =
+          std::find(contest_.rivals.begin(), contest_.rivals.end(), refusal.contestant);
+      if (rival == contest_.rivals.end() || refusal.outcome.kind == Outcome::Kind::kBroken)
+        return measured;
+      left_out_.Set(contest_.contestants[refusal.contestant].name)
+          .Set("refused", refusal.outcome.message);
+      contest_.rivals.erase(rival);
+      contest_.contestants.erase(contest_.contestants.begin() +
+                                 static_cast<ptrdiff_t>(refusal.contestant));
+      for (std::vector<size_t>* indices : {&contest_.rivals, &contest_.others}) {
+        for (size_t& index : *indices) index -= index > refusal.contestant ? 1 : 0;
+      }
+    }
   }
 
   // Further launches are made in the first half of the time that the step has, at most.
@@ -256,6 +285,10 @@ class Profiling {
       contest_.incumbent = all.size();
       all.push_back(incumbent_);
     }
+    for (const Contestant& rival : rivals_) {
+      contest_.rivals.push_back(all.size());
+      all.push_back(rival);
+    }
     for (size_t i = 1; i < ranking.baselines.size(); ++i) {
       contest_.others.push_back(all.size());
       all.push_back(baseline(ranking.baselines[i].name));
@@ -280,6 +313,8 @@ class Profiling {
     }
     JobResult result;
     result.facts = FactsOf(measured, *set_, task_, contest_);
+    for (const auto& [rival, why] : left_out_.AsMap())
+      result.facts.Set("head_to_head").Set(rival, why);
     if (!candidate_.device.on_host()) result.facts.Set("trust", "A");
     AttachOutput(measured.outputs[contest_.candidate], measured.errors[contest_.candidate],
                  &context_, &result);
@@ -350,6 +385,8 @@ class Profiling {
   bool calibration_ = false;
   std::string unusable_;
   Contestant incumbent_;
+  std::vector<Contestant> rivals_;
+  Value left_out_;  // map rival -> {refused: why}
   Contest contest_;
 };
 

@@ -5,6 +5,7 @@
 
 #include "runners/statistics/decision.h"
 #include "runners/statistics/sequential.h"
+#include "runners/statistics/winner.h"
 #include "stages/profile/call_work.h"
 
 namespace kev {
@@ -51,6 +52,33 @@ double BandOf(const Measurement& measurement, const TimedSet& set, const Contest
   const std::vector<double> control =
       VisibleLogRatios(measurement, set, contest.baseline, contest.control);
   return NullBand({control}, control.size());
+}
+
+// The winner against those that were confirmed next to it.
+void SetHeadToHead(const Measurement& measurement, const TimedSet& set, const Contest& contest,
+                   Value* facts) {
+  std::vector<std::vector<double>> log_times;
+  const auto add = [&](size_t contestant) {
+    std::vector<std::vector<double>> rows;
+    for (size_t call = 0; call < set.visible; ++call) {
+      rows.push_back(measurement.CallTimes(contestant, call));
+      for (double& time : rows.back()) time = std::log(time);
+    }
+    log_times.push_back(CombineWorkloads(rows, set.Weights()));
+  };
+  add(contest.candidate);
+  for (const size_t rival : contest.rivals) add(rival);
+  const HeadToHead found = CompareInBlocks(log_times, 0);
+  Value& table = facts->Set("head_to_head");
+  for (size_t i = 0; i < contest.rivals.size(); ++i) {
+    const Interval& ahead = found.over_reference[i + 1];  // of the rival
+    Value& entry = table.Set(contest.contestants[contest.rivals[i]].name);
+    entry.Set("speedup", std::exp(-ahead.point));
+    entry.Set("low", std::exp(-ahead.high));
+    entry.Set("high", std::exp(-ahead.low));
+  }
+  if (found.best != 0)
+    facts->Set("overtaken_by", contest.contestants[contest.rivals[found.best - 1]].name);
 }
 
 Value ListOf(const std::vector<double>& values) {
@@ -116,6 +144,8 @@ Value FactsOf(const Measurement& measurement, const TimedSet& set, const Task& t
     incumbent.Set("speedup_high", against.high);
     facts.Set("incumbent", incumbent);
   }
+
+  if (!contest.rivals.empty()) SetHeadToHead(measurement, set, contest, &facts);
 
   Value workloads;
   double weighted_time = 0, weighted_flops = 0, weighted_bytes = 0;

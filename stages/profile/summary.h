@@ -24,6 +24,7 @@ struct Contest {
   std::vector<size_t> others;  // further baselines
   size_t control = 0;          // 0: none
   size_t incumbent = 0;        // 0: none
+  std::vector<size_t> rivals;  // of a closing measurement
   bool final = false;
   bool sequential = false;  // how many launches there are was decided by looking at them
   double launch_band = 0;   // log ratio: what one launch of equal kernels may seem apart

@@ -83,6 +83,43 @@ const Value& WinningFacts(const RunCore& core) {
   return core.claim().IsNull() ? core.best()->facts : core.claim();
 }
 
+Value Shrinkage(const RunCore& core) {
+  if (!core.best() || core.claim().IsNull()) return Value();
+  const Candidate& c = core.candidates()[core.best()->candidate.number - 1];
+  Value figures;
+  for (size_t s = 0; s < c.steps.size(); ++s) {
+    const Value& facts = c.steps[s].facts;
+    if (core.plan().steps[s].kind == StageKind::kProfile &&
+        facts["fidelity"].AsString() == "screen")
+      figures.Set("screened", facts["speedup"]);
+  }
+  figures.Set("confirmed", core.best()->facts["speedup"]);
+  figures.Set("claimed", core.claim()["speedup"]);
+  return figures;
+}
+
+namespace {
+
+// "screened 2.31x, confirmed 2.10x, claimed 2.05x: 11 % less than it was chosen for"
+std::string ShrinkageText(const RunCore& core) {
+  const Value figures = Shrinkage(core);
+  std::string text;
+  double first = 0;
+  for (const char* name : {"screened", "confirmed", "claimed"}) {
+    const double speedup = figures[name].AsDouble();
+    if (speedup <= 0) continue;
+    if (first == 0) first = speedup;
+    text += (text.empty() ? "" : ", ") + std::string(name) + " " + Ratio(speedup);
+  }
+  if (first <= 0) return "";
+  const double change = 100 * (figures["claimed"].AsDouble() / first - 1);
+  return text + Format(change < 0 ? ": %.1f %% less than it was chosen for"
+                                  : ": %.1f %% more than it was chosen for",
+                       std::fabs(change));
+}
+
+}  // namespace
+
 std::string ClosingReport(const RunCore& core, const std::string& source_path,
                           const std::string& command) {
   std::string text;
@@ -125,6 +162,20 @@ std::string ClosingReport(const RunCore& core, const std::string& source_path,
     against += (against.empty() ? "" : ", ") + name + " " + Ratio(ratio.AsDouble());
   }
   if (!against.empty()) text += "  against     " + against + "\n";
+  std::string beside;
+  for (const auto& [name, rival] : facts["head_to_head"].AsMap()) {
+    beside += (beside.empty() ? "" : ", ") + name + " ";
+    beside += rival.Has("refused")
+                  ? "refused: " + rival["refused"].AsString()
+                  : Ratio(rival["speedup"].AsDouble()) + " [" + Ratio(rival["low"].AsDouble()) +
+                        ", " + Ratio(rival["high"].AsDouble()) + "]";
+  }
+  if (!beside.empty()) text += "  head to head " + beside + "\n";
+  if (const std::string fell = ShrinkageText(core); !fell.empty())
+    text += "  shrinkage   " + fell + "\n";
+  if (core.held_out_looks() > 0)
+    text += "  held out    " + std::to_string(core.held_out_looks()) +
+            " full checks have met the held-out shapes\n";
   if (facts["speedup_low"].AsDouble() <= std::exp(facts["aa_band"].AsDouble())) {
     text +=
         "  note        not shown to be faster than the strongest baseline: the interval reaches 1 "
@@ -146,6 +197,7 @@ Value DoneLine(const RunCore& core, const std::string& source_path) {
   if (core.ended() && !core.ended()->message.empty()) v.Set("message", core.ended()->message);
   v.Set("candidates", static_cast<int64_t>(core.candidates().size()));
   v.Set("evaluated", core.evaluated());
+  v.Set("held_out_looks", core.held_out_looks());
   Value refused = Value::Map();
   for (const auto& [verdict, count] : core.refused()) refused.Set(verdict, count);
   v.Set("refused", std::move(refused));
@@ -161,12 +213,13 @@ Value DoneLine(const RunCore& core, const std::string& source_path) {
   best.Set("origin", c.view.origin);
   best.Set("variant", c.view.variant);
   for (const char* key : {"speedup", "speedup_low", "speedup_high", "speedup_vs", "baseline",
-                          "aa_band", "trust", "workloads"}) {
+                          "aa_band", "trust", "workloads", "head_to_head"}) {
     best.Set(key, facts[key]);
   }
   best.Set("parameters", c.view.parameters.IsNull() ? Value(Value::Map()) : c.view.parameters);
   best.Set("source", source_path);
   best.Set("confirmed_afresh", !core.claim().IsNull());
+  best.Set("shrinkage", Shrinkage(core));
   v.Set("best", std::move(best));
   return v;
 }

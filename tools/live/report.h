@@ -17,6 +17,9 @@ std::string FormatParameters(const Value& parameters);  // "WIDTH=16 UNROLL=4"
 // What the run says of its winner: the claim when there is one, else the confirming measurement.
 // Null: no best.
 const Value& WinningFacts(const RunCore& core);
+// The winner's speed-up when it was screened, confirmed and claimed: the best of many figures is so
+// partly by luck. Null: nothing was claimed.
+Value Shrinkage(const RunCore& core);
 // The closing text of a run, `command` being how kevolve was called: best kernel, parameters,
 // speed-up with interval, workloads, where it is, what to type next.
 std::string ClosingReport(const RunCore& core, const std::string& source_path,

@@ -53,6 +53,13 @@ void Measure(const Job& job, CounterRandom& random, JobResult* r) {
   r->facts.Set("speedup_low", speedup * 0.99);
   r->facts.Set("speedup_high", speedup * 1.01);
   if (!job.candidate && !job.artefacts.empty()) r->facts.Set("baseline", job.artefacts[0].name);
+  if (job.settings["claim"].AsBool() && random.Below(3) == 0) {
+    std::vector<std::string> names = {"nobody"};
+    for (const Artefact& artefact : job.artefacts) {
+      if (artefact.role == "rival") names.push_back(artefact.name);
+    }
+    r->facts.Set("overtaken_by", names[random.Below(names.size())]);
+  }
 }
 
 }  // namespace

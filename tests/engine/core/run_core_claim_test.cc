@@ -35,6 +35,65 @@ TEST_CASE("the winner is measured once more and that measurement is the claim") 
   CHECK(run.core().evaluated() == 2);
 }
 
+JobResult Overtaken(double speedup, const std::string& by) {
+  JobResult r = Measured(speedup);
+  r.facts.Set("overtaken_by", by);
+  return r;
+}
+
+TEST_CASE("the winner is measured beside those that were confirmed next to it") {
+  auto plan = TwoCandidates();
+  plan.budget.candidates = 7;
+  DrivenRun run(plan);
+  run.Play(
+      [](const Job& job) {
+        return GoodAnswer(
+            job, [](const Job& j) { return 1.0 + (j.candidate->name.back() - '0') / 10.0; });
+      },
+      [&] { return run.core().phase() == Phase::kClaiming; });
+  std::vector<std::string> rivals;
+  for (const Artefact& a : run.First("confirm").job.artefacts) {
+    if (a.role == "rival") rivals.push_back(a.name);
+  }
+  CHECK(rivals == std::vector<std::string>{"c6", "c5", "c4", "c3"});
+}
+
+TEST_CASE("a winner that is overtaken head to head gives way, and the other is measured afresh") {
+  DrivenRun run(TwoCandidates());
+  PlayToClaim(run);
+  run.Answer("confirm", Overtaken(1.6, "c1"));
+  REQUIRE(run.Labels() == std::vector<std::string>{"c1/confirm[claim 2]#1"});
+  CHECK(run.core().best()->candidate.number == 1);
+  CHECK(run.core().claim().IsNull());
+  // It could go on for ever: who gave way does not come back.
+  run.Answer("confirm", Overtaken(1.7, "c2"));
+  CHECK(run.core().ended()->status == "done");
+  CHECK(run.core().claim()["speedup"].AsDouble() == 1.7);
+  CHECK(run.core().best()->candidate.number == 1);
+  CHECK(run.candidate(2).verdict == Verdict::kOk);
+}
+
+TEST_CASE("being overtaken by one that was not confirmed changes nothing") {
+  DrivenRun run(TwoCandidates());
+  PlayToClaim(run);
+  run.Answer("confirm", Overtaken(1.6, "plain"));
+  CHECK(run.core().ended()->status == "done");
+  CHECK(run.core().best()->candidate.number == 2);
+}
+
+TEST_CASE("looks at held-out shapes are counted") {
+  DrivenRun run(TwoCandidates());
+  run.Play(
+      [](const Job& job) {
+        JobResult r = GoodAnswer(job, [](const Job&) { return 1.5; });
+        if (job.stage == "verify" && job.candidate) r.facts.Set("held_out", int64_t{2});
+        return r;
+      },
+      nullptr);
+  CHECK(run.core().held_out_looks() == 2);
+  CHECK(run.core().RunRecord()["held_out_looks"].AsInt() == 2);
+}
+
 TEST_CASE("when the winner does not stand, the next best is measured") {
   DrivenRun run(TwoCandidates());
   PlayToClaim(run);

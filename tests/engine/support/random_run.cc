@@ -296,6 +296,11 @@ JobResult RandomRun::Answer(const Job& job, bool good) {
     r.facts.Set("shapes", Lucky(50) ? Value("none") : Numbers(random_.Below(4)));
     r.blobs["out"] = RefOf(job.label);
   }
+  if (job.stage == "verify") r.facts.Set("held_out", static_cast<int64_t>(random_.Below(3)));
+  if (job.settings["claim"].AsBool() && Lucky(400)) {
+    const Artefact& one = job.artefacts[random_.Below(job.artefacts.size())];
+    r.facts.Set("overtaken_by", one.name);
+  }
   if (job.stage == "compile" && Lucky(300)) {
     r.artefacts.push_back({"x", "y", "shared_library", RefOf(job.label), Value()});
     if (Lucky(200)) r.artefacts[0].blob = RefOf("same code");

@@ -77,6 +77,28 @@ TEST_CASE("an identical copy is as fast as the baseline, within interval and ban
   CHECK(result.facts["speedup_high"].AsDouble() >= 1 / band);
 }
 
+TEST_CASE("a winner is compared in its closing measurement with those that came next to it") {
+  KernelTask task;
+  task.Add("candidate", "c1", Repeated(20));
+  task.Add("rival", "c2", Repeated(10));
+  task.Add("rival", "c3", Repeated(60));
+  task.Add("rival", "c4",
+           std::string("static int calls; if (++calls > 3) __builtin_trap(); ") + kTwiceRight);
+  task.Add("baseline", "plain", Repeated(40));
+  task.job.settings.Set("claim", true);
+  const JobResult result = Profile(&task, "final");
+  REQUIRE_MESSAGE(!result.failure.has_value(), result.failure->message);
+  REQUIRE_MESSAGE(result.verdict == Verdict::kOk, result.message);
+  CHECK(result.facts["launches"].AsInt() == 15);
+  const Value& beside = result.facts["head_to_head"];
+  CHECK(beside["c2"]["high"].AsDouble() < 1);
+  CHECK(beside["c3"]["low"].AsDouble() > 1);
+  CHECK_MESSAGE(beside["c4"]["refused"].AsString().find("SIG") != std::string::npos,
+                ToJson(beside));
+  CHECK(result.facts["overtaken_by"].AsString() == "c2");
+  CHECK(result.facts["workloads"].AsMap().size() == 3);
+}
+
 TEST_CASE("a screening has few launches, visible workloads and no control") {
   KernelTask task;
   task.Change([](LoadedRun* run) {
