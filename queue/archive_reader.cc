@@ -243,13 +243,16 @@ class Reader final : public ArchiveReader {
 }  // namespace
 
 Result<std::unique_ptr<ArchiveReader>> ArchiveReader::Open(const std::string& path) {
-  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);  // a FIFO must not wait
   if (fd < 0) {
     return Error{errno == ENOENT ? Code::kNotFound : Code::kPermission,
                  "cannot open archive " + path + ": " + std::strerror(errno)};
   }
   struct stat st{};
-  fstat(fd, &st);
+  if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
+    close(fd);
+    return Error{Code::kCorrupt, path + " is no archive: it is not a regular file"};
+  }
   auto reader = std::make_unique<Reader>(path, fd, static_cast<uint64_t>(st.st_size));
   if (Status s = reader->Load(); !s.ok()) return s.error();
   return std::unique_ptr<ArchiveReader>(std::move(reader));

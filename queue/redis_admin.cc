@@ -104,6 +104,20 @@ Result<std::vector<std::string>> RedisAdmin::Scan(const std::string& pattern) {
   return keys;
 }
 
+Result<std::map<std::string, std::vector<std::string>>> RedisAdmin::RecordKeys() {
+  std::map<std::string, std::vector<std::string>> by_run;
+  for (const char* kind : {"cand", "req"}) {
+    const std::string middle = std::string("}:") + kind + ":";
+    Result<std::vector<std::string>> keys = Scan("kev:{*" + middle + "*");
+    if (!keys) return keys.error();
+    for (const std::string& key : *keys) {
+      const size_t end = key.find(middle);
+      by_run[key.substr(5, end - 5)].push_back(key.substr(end + 2));
+    }
+  }
+  return by_run;
+}
+
 Result<std::map<std::string, RedisAdmin::Fields>> RedisAdmin::Projections(const std::string& run) {
   const std::string prefix = RunKey(run, "");
   Result<std::vector<std::string>> keys = Scan(prefix + "*");
@@ -112,13 +126,21 @@ Result<std::map<std::string, RedisAdmin::Fields>> RedisAdmin::Projections(const 
   for (const std::string& key : *keys) {
     const std::string rest = key.substr(prefix.size());
     if (!IsProjection(rest)) continue;
-    Result<RedisReply> hash = connection_.Call({"HGETALL", key});
-    if (!hash) return hash.error();
-    Fields& fields = projections[rest];
-    for (size_t i = 0; i + 1 < hash->list.size(); i += 2)
-      fields[hash->list[i].text] = std::move(hash->list[i + 1].text);
+    Result<Fields> fields = ReadProjection(run, rest);
+    if (!fields) return fields.error();
+    projections[rest] = std::move(*fields);
   }
   return projections;
+}
+
+Result<RedisAdmin::Fields> RedisAdmin::ReadProjection(const std::string& run,
+                                                      const std::string& key) {
+  Result<RedisReply> hash = connection_.Call({"HGETALL", RunKey(run, key)});
+  if (!hash) return hash.error();
+  Fields fields;
+  for (size_t i = 0; i + 1 < hash->list.size(); i += 2)
+    fields[hash->list[i].text] = std::move(hash->list[i + 1].text);
+  return fields;
 }
 
 Status RedisAdmin::PutProjection(const std::string& run, const Projection& projection) {

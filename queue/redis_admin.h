@@ -36,6 +36,11 @@ class RedisAdmin {
   using Fields = std::map<std::string, std::string>;
   // The projections of the run as they stand, by key after the run's prefix ("cand:12").
   Result<std::map<std::string, Fields>> Projections(const std::string& run);
+  // One of them; without fields when it is not there.
+  Result<Fields> ReadProjection(const std::string& run, const std::string& key);
+  // Keys of records of candidates and requests, by run, as Projections has them. One pass over all
+  // keys of the server.
+  Result<std::map<std::string, std::vector<std::string>>> RecordKeys();
   Status PutProjection(const std::string& run, const Projection& projection);
   Status DropProjection(const std::string& run, const std::string& key);
 

@@ -245,7 +245,10 @@ PeerProof Router::Prove() {
   const std::string address = message_.Property("Peer-Address");
   // ipc: "localhost:uid:gid:pid"; tcp: always in digits.
   const bool ipc = address.starts_with("localhost:");
-  proof.address = ipc ? "ipc, pid " + address.substr(address.rfind(':') + 1) : "tcp " + address;
+  if (ipc)
+    proof.address = "ipc, pid " + address.substr(address.rfind(':') + 1);
+  else if (!address.empty())  // of a peer that has gone again it is not known
+    proof.address = "tcp " + address;
   if (options_.access_file.empty() || ipc) {
     proof.keyless = true;
     return proof;

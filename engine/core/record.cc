@@ -113,6 +113,7 @@ Value RunCore::RunRecord() const {
   v.Set("workflow", plan_.workflow);
   v.Set("task", plan_.task);
   v.Set("target", plan_.target);
+  if (about_.Has("started")) v.Set("started", about_["started"]);
   v.Set("phase", kev::Name(phase_));
   v.Set("epoch", epoch_);
   v.Set("run_time_ms", now_ms_);

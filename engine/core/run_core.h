@@ -284,7 +284,10 @@ class RunCore {
     double usd = 0;
   };
   // What is still asked of a candidate or request that was let go: the step it came from, and the
-  // attempts of each of its jobs that began. A million may be gone, but few differ in it.
+  // attempts of each of its jobs that began. A million may be gone, but few differ in it. Branches
+  // behind the first are left out where the first attempt was reported: which of them began would
+  // make each candidate of a wide foreach another one. One that is reported again is then called
+  // stale, and is in the log all the same.
   struct PastAttempts {
     uint16_t step = 0;
     uint16_t index = 0;

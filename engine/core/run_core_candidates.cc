@@ -305,6 +305,7 @@ void RunCore::LetGo(Candidate& c) {
   if (gone_candidates_.size() < candidates_.size()) gone_candidates_.resize(candidates_.size());
   Past past{c.origin, {}};
   const auto note = [&](uint16_t step, uint16_t index, const StepOutcome& o) {
+    if (index != 0 && o.attempt == 1 && o.reported == 1) return;
     if (o.attempt != 0 && IsWork({c.view.id, step, index}))
       past.attempts.push_back({step, index, o.attempt, o.reported});
   };

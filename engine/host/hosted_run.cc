@@ -28,7 +28,9 @@ HostedRun::HostedRun(HostedRunOptions options, uint32_t number, RunCore* core, i
       started_ms_(now_ms),
       next_seq_(core->last_seq() + 1),
       confirmed_seq_(core->last_seq()),
-      snapshot_seq_(core->last_seq()) {}
+      snapshot_seq_(options_.snapshot_seq) {
+  for (const Subject subject : options_.over) ended_.emplace_back(core->last_seq(), subject);
+}
 
 void HostedRun::Post(Event event, std::function<void()> done,
                      std::vector<std::pair<BlobRef, std::string>> blobs) {

@@ -41,6 +41,10 @@ struct HostedRunOptions {
   // A snapshot of the core each so many events, or when a 32nd has been added; 0: never. With
   // it go the records of what ended before the last one.
   uint64_t snapshot_events = 0;
+  // What an engine before this one left in the store: the event of its newest snapshot (0: none),
+  // and the records of what was over before this one began.
+  uint64_t snapshot_seq = 0;
+  std::vector<Subject> over;
   // Confirmed commits stay in memory so long, to be written again by a store that lost its tail.
   // 0: a confirmed commit is on the disk.
   int64_t retain_ms = 0;

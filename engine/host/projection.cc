@@ -1,18 +1,44 @@
 #include "engine/host/projection.h"
 
+#include <charconv>
+#include <iterator>
+
 #include "engine/core/record_fields.h"
 
 namespace kev {
 
+namespace {
+
+constexpr std::string_view kPrefix[] = {"cand:", "req:", "prep:"};
+
+}  // namespace
+
 std::string ProjectionKey(Subject subject) {
-  static constexpr const char* kPrefix[] = {"cand:", "req:", "prep:"};
-  return kPrefix[static_cast<size_t>(subject.kind)] + std::to_string(subject.number);
+  return std::string(kPrefix[static_cast<size_t>(subject.kind)]) + std::to_string(subject.number);
+}
+
+std::optional<Subject> SubjectOf(std::string_view key) {
+  for (size_t kind = 0; kind < std::size(kPrefix); ++kind) {
+    if (!key.starts_with(kPrefix[kind])) continue;
+    const char* begin = key.data() + kPrefix[kind].size();
+    const char* end = key.data() + key.size();
+    Subject subject{static_cast<SubjectKind>(kind), 0};
+    const auto [at, error] = std::from_chars(begin, end, subject.number);
+    if (error == std::errc() && at == end && subject.number > 0) return subject;
+  }
+  return std::nullopt;
 }
 
 bool IsOver(const RunCore& core, Subject subject) {
-  if (subject.kind == SubjectKind::kCandidate) return core.candidates()[subject.number - 1].ended;
-  return subject.kind == SubjectKind::kRequest &&
-         core.requests()[subject.number - 1].outcome.state != StepOutcome::State::kOpen;
+  const size_t number = subject.number;
+  if (subject.kind == SubjectKind::kCandidate) {
+    const Candidate* c = core.candidates().Find(number);
+    return c != nullptr ? c->ended : number <= core.candidates().size();
+  }
+  if (subject.kind != SubjectKind::kRequest) return false;
+  const ProposeRequest* r = core.requests().Find(number);
+  return r != nullptr ? r->outcome.state != StepOutcome::State::kOpen
+                      : number <= core.requests().size();
 }
 
 Projection SubjectProjection(const RunCore& core, Subject subject) {

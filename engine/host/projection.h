@@ -6,6 +6,9 @@
 #ifndef KEV_ENGINE_HOST_PROJECTION_H_
 #define KEV_ENGINE_HOST_PROJECTION_H_
 
+#include <optional>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "engine/core/run_core.h"
@@ -15,6 +18,8 @@ namespace kev {
 
 // "cand:12", "req:3", "prep:1": behind the run's prefix.
 std::string ProjectionKey(Subject subject);
+// Null: it is the key of no candidate's, request's or prepared thing's record.
+std::optional<Subject> SubjectOf(std::string_view projection_key);
 // Whether the record will not change any more, so that compaction may take it away.
 bool IsOver(const RunCore& core, Subject subject);
 // All of the subject's record.

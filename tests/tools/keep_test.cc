@@ -1,18 +1,21 @@
 // What is kept of runs: rm, gc, export, import, fsck; with files and projections that were damaged.
 #include <doctest/doctest.h>
 
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 
 #include "tests/tools/support/contains.h"
 #include "tests/tools/support/service.h"
+#include "tools/live/stored_run.h"
 
 using namespace kev::test;
 namespace fs = std::filesystem;
 
 namespace {
 
-constexpr int kExitDone = 0, kExitBadInput = 2, kExitEnvironment = 5, kExitDiffers = 7;
+constexpr int kExitDone = 0, kExitBadInput = 2, kExitEnvironment = 5, kExitStoreLost = 6,
+              kExitDiffers = 7;
 
 std::string Ended(Sandbox* sandbox, const std::string& candidates = "2") {
   RunningCommand* command = sandbox->Start(
@@ -51,6 +54,27 @@ void Redis(const Sandbox& sandbox, const std::string& run, std::vector<std::stri
   CHECK_MESSAGE(result.exit_code == 0, result.out << result.err);
   cli({"SHUTDOWN"});
   server.Wait(std::chrono::seconds(20));
+}
+
+// A run of null stages that was killed when it had taken snapshots and let records go.
+std::string Compacted(Sandbox* sandbox) {
+  RunningCommand* command =
+      sandbox->Start({"kevolve", "run", Fixture("../../chaos/null.yaml"), "--candidates", "200000",
+                      "--durability", "normal", "--snapshot-every", "1000", "--quiet"});
+  const auto log = [&](const std::string& id) {
+    return sandbox->Path("runs/" + id + "/log.kevrun");
+  };
+  std::error_code none;
+  REQUIRE(WaitUntil(
+      [&] {
+        const std::vector<std::string> runs = sandbox->RunIds();
+        return !runs.empty() && fs::exists(log(runs[0])) &&
+               fs::file_size(log(runs[0]), none) > (1 << 20);
+      },
+      kServiceLimit));
+  KillEverything(*sandbox);
+  command->Wait(kServiceLimit);
+  return sandbox->RunIds().at(0);
 }
 
 }  // namespace
@@ -229,6 +253,77 @@ TEST_CASE("fsck finds a damaged projection, names key and field, and repairs it 
   const CommandResult result = sandbox.Run({"kevolve", "resume", run, "--json"}, kServiceLimit);
   CHECK_MESSAGE(result.exit_code == kExitDone, result.err);
   CHECK(DoneLine(result)["candidates"] == 6);
+}
+
+TEST_CASE("a compacted run is read from its newest snapshot, without what has ended") {
+  Sandbox sandbox;
+  const std::string run = Compacted(&sandbox);
+  setenv("KEVOLVE_HOME", sandbox.home().c_str(), 1);
+  size_t candidates = 0;
+  {
+    const auto stored = kev::StoredRun::OpenLean(run);
+    REQUIRE_MESSAGE(stored.ok(), (stored.ok() ? "" : stored.error().message));
+    const kev::RunCore& core = *(*stored)->core;
+    candidates = core.candidates().size();
+    size_t gone = 0;
+    for (size_t n = 1; n <= candidates; ++n) gone += core.candidates().Find(n) == nullptr ? 1 : 0;
+    CHECK(gone > candidates / 2);
+    CHECK((*stored)->log.empty());
+  }
+  const Json listed = DoneLine(sandbox.Run({"kevolve", "list", "--json"}));
+  CHECK(listed["candidates"] == candidates);
+  CHECK(listed["state"] == "interrupted");
+  const std::string more = std::to_string(candidates + 50);
+  const CommandResult resumed =
+      sandbox.Run({"kevolve", "resume", run, "--candidates", more, "--json"}, kServiceLimit);
+  CHECK_MESSAGE(resumed.exit_code == kExitDone, resumed.err);
+  CHECK(DoneLine(resumed)["candidates"] >= candidates);
+  for (int look = 0; look < 2; ++look) {  // the second one from what the first noted
+    const Json ended = DoneLine(sandbox.Run({"kevolve", "list", "--json"}));
+    CHECK(ended["candidates"] == DoneLine(resumed)["candidates"]);
+    CHECK(ended["state"] == "done");
+    CHECK(ended["speedup"].is_number());
+  }
+}
+
+TEST_CASE("fsck finds a damaged snapshot, and takes it away") {
+  Sandbox sandbox;
+  const std::string run = Compacted(&sandbox);
+  const auto change = [&](const char* field, const char* to) {
+    Redis(sandbox, run, {"HSET", "kev:{" + run + "}:snap", field, to});
+  };
+  SUBCASE("rows") { change("sources:0", "garbage"); }
+  SUBCASE("the state") { change("state", "garbage"); }
+  SUBCASE("the event that it is of") { change("seq", "99999999"); }
+  const CommandResult checked = sandbox.Run({"kevolve", "fsck", run});
+  CHECK(checked.exit_code == kExitDiffers);
+  Contains(checked.err, {"snapshot"});
+  CHECK(sandbox.Run({"kevolve", "fsck", run, "--repair"}).exit_code == kExitDone);
+  const CommandResult again = sandbox.Run({"kevolve", "fsck", run});
+  CHECK_MESSAGE(again.exit_code == kExitDone, again.err);
+}
+
+TEST_CASE("a store that was emptied is refused by all who read it, and nothing is written to it") {
+  Sandbox sandbox;
+  const std::string run = Compacted(&sandbox);
+  Redis(sandbox, run, {"FLUSHALL"});
+  const std::string file = sandbox.Path("out.kevrun");
+  const std::vector<std::vector<std::string>> commands = {
+      {"kevolve", "show", run},   {"kevolve", "best", run},
+      {"kevolve", "fsck", run},   {"kevolve", "fsck", run, "--repair"},
+      {"kevolve", "resume", run}, {"kevolve", "export", run, "-o", file}};
+  const auto refused = [&](const char* why) {
+    for (const std::vector<std::string>& command : commands) {
+      const CommandResult result = sandbox.Run(command);
+      CHECK_MESSAGE(result.exit_code == kExitStoreLost, command[1] << ": " << result.err);
+      Contains(result.err, {why});
+    }
+    Contains(sandbox.Run({"kevolve", "list"}).out, {"unreadable", why});
+    CHECK_FALSE(fs::exists(file));
+  };
+  refused("it is empty");
+  fs::remove_all(sandbox.Path("runs/" + run + "/redis"));
+  refused("appendonlydir");
 }
 
 TEST_CASE("fsck finds a log entry that was changed") {

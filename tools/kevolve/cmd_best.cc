@@ -10,7 +10,7 @@
 namespace kev {
 
 int BestCommand(const LookOptions& options) {
-  auto opened = StoredRun::Open(options.run);
+  auto opened = StoredRun::OpenLean(options.run);
   if (!opened) return Complain(opened.error());
   Warn(**opened);
   const RunCore& core = *(*opened)->core;

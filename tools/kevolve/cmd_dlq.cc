@@ -25,7 +25,7 @@ Result<Value> Letters(const ControlOptions& options) {
     arguments.Set("run", options.run);
     return CallEngine({options.engine, options.access, options.run}, "dlq", std::move(arguments));
   }
-  auto run = StoredRun::Open(options.run);
+  auto run = StoredRun::OpenLean(options.run);
   if (!run) return run.error();
   Warn(**run);
   return DeadLetters(*(*run)->core);
@@ -71,10 +71,15 @@ int DlqShowCommand(const ControlOptions& options) {
 int DlqRetryCommand(const ControlOptions& options) {
   if (const auto folder = FindRunFolder(options.run);
       options.engine.empty() && options.access.empty() && folder && !IsLive(*folder)) {
-    return Complain({Code::kUnavailable, "run " + options.run + " is not live; `" + CommandName() +
-                                             " resume " + options.run + " --retry " +
-                                             options.subject +
-                                             "` goes on with it and tries the job again"});
+    const auto letters = Letters(options);
+    if (!letters) return Complain(letters.error());
+    const Value::List& list = letters->AsList();
+    if (std::none_of(list.begin(), list.end(),
+                     [&](const Value& v) { return v["job"].AsString() == options.subject; }))
+      return Complain(NoSuchLetter(options.run, options.subject));
+    return Complain({Code::kNotFound, "run " + options.run + " is not live; `" + CommandName() +
+                                          " resume " + options.run + " --retry " + options.subject +
+                                          "` goes on with it and tries the job again"});
   }
   Value data;
   data.Set("job", options.subject);

@@ -27,17 +27,26 @@ int ExportCommand(const KeepOptions& options) {
   if (run.log.empty())
     return Complain(
         {Code::kNotFound, "run " + id + " has nothing committed yet; nothing to export"});
+  size_t without = 0;
+  std::string first;
   const Status written = WriteArchive(options.output, run.id, run.core->about(), EntriesOf(run.log),
                                       [&](const std::string& sha256) {
                                         auto bytes = run.Blob(sha256);
-                                        if (bytes || bytes.error().code != Code::kCorrupt)
+                                        if (bytes || (bytes.error().code != Code::kCorrupt &&
+                                                      bytes.error().code != Code::kNotFound))
                                           return bytes;
-                                        std::cerr << "kevolve: warning: " << bytes.error().message
-                                                  << "; the file is without it" << std::endl;
+                                        if (without++ == 0) first = bytes.error().message;
                                         bytes = Error{Code::kNotFound, bytes.error().message};
                                         return bytes;
                                       });
   if (!written.ok()) return Complain(written.error());
+  // It ended while it was read, and what was in the store is in its own archive now.
+  const auto folder = FindRunFolder(id);
+  if (without > 0 && !run.store_address.empty() && folder &&
+      std::filesystem::exists(folder->Archive(), error)) {
+    std::filesystem::remove(options.output, error);
+    return ExportCommand(options);
+  }
   const bool ended = run.core->phase() == Phase::kEnded;
   if (options.json) {
     Value v;
@@ -50,7 +59,11 @@ int ExportCommand(const KeepOptions& options) {
     std::cout << "run " << run.id << " is in " << options.output << " up to event "
               << run.core->last_seq() << (ended ? "" : ", not to its end") << "\n";
   }
-  return kExitDone;
+  if (without == 0) return kExitDone;
+  std::cerr << "kevolve: the file is without " << without
+            << " blob(s) that the log names: " << first
+            << ". Keep the run: what is there of it is all there is" << std::endl;
+  return kExitDiffers;
 }
 
 }  // namespace kev

@@ -1,5 +1,6 @@
 // kevolve fsck: checks what is stored of a run against its log; --repair writes the projections
 // anew.
+#include <algorithm>
 #include <iostream>
 
 #include "queue/redis_store.h"
@@ -19,16 +20,47 @@ struct Check {
   size_t repaired = 0;
 };
 
-// Keys of records that were over when the newest snapshot was taken.
-Result<std::set<std::string>> TakenByCompaction(const StoredRun& run,
-                                                const std::map<std::string, uint64_t>& over) {
-  auto store = RedisStore::Connect(run.store_address);
-  if (!store) return store.error();
-  const auto snapshot = (*store)->Snapshot(run.id);
+// What is wrong with the newest snapshot; nullopt: nothing, or there is none, or it is of another
+// version, which folds the log instead.
+Result<std::optional<Finding>> CheckSnapshot(RedisStore& store, const RunCore& core) {
+  const auto snapshot = store.Snapshot(core.run());
   if (!snapshot) return snapshot.error();
+  const auto& fields = snapshot->fields;
+  const bool any = std::any_of(fields.begin(), fields.end(),
+                               [](const auto& field) { return !field.second.empty(); });
+  if (!any) return std::optional<Finding>();
+  RunCore::Options lean;
+  lean.keep_ended = false;
+  const auto restored = RunCore::FromSnapshot(fields, lean);
+  const auto bad = [](const std::string& what) {
+    return std::optional<Finding>(Finding{"snapshot", what});
+  };
+  if (!restored && restored.error().code == Code::kCorrupt) return bad(restored.error().message);
+  if (restored && (*restored)->last_seq() != snapshot->seq)
+    return bad("it says that it is of event " + std::to_string(snapshot->seq) +
+               ", and is of event " + std::to_string((*restored)->last_seq()));
+  if (snapshot->seq > core.last_seq())
+    return bad("it is of event " + std::to_string(snapshot->seq) + ", and the log ends at event " +
+               std::to_string(core.last_seq()));
+  return std::optional<Finding>();
+}
+
+// Keys of records that were over when the newest snapshot was taken; when that is damaged, when
+// events last left the store.
+Result<std::set<std::string>> TakenByCompaction(RedisStore& store, const std::string& run,
+                                                bool snapshot_is_good,
+                                                const std::map<std::string, uint64_t>& over) {
+  const auto first = store.FirstSeq(run);
+  if (!first) return first.error();
+  uint64_t until = *first;
+  if (snapshot_is_good) {
+    const auto snapshot = store.Snapshot(run);
+    if (!snapshot) return snapshot.error();
+    until = std::max(until, snapshot->seq);
+  }
   std::set<std::string> gone;
   for (const auto& [key, seq] : over) {
-    if (seq <= snapshot->seq) gone.insert(key);
+    if (seq <= until) gone.insert(key);
   }
   return gone;
 }
@@ -94,7 +126,18 @@ Result<Check> CheckStored(const KeepOptions& options) {
   }
   auto admin = RedisAdmin::Connect(run.store_address);
   if (!admin) return admin.error();
-  const auto gone = TakenByCompaction(run, over);
+  auto store = RedisStore::Connect(run.store_address);
+  if (!store) return store.error();
+  const auto snapshot = CheckSnapshot(**store, core);
+  if (!snapshot) return snapshot.error();
+  if (*snapshot && options.repair) {
+    // An engine does without it, from the log.
+    if (Status s = (*admin)->DropProjection(run.id, "snap"); !s.ok()) return s.error();
+    ++check.repaired;
+  } else if (*snapshot) {
+    check.findings.push_back(**snapshot);
+  }
+  const auto gone = TakenByCompaction(**store, run.id, !*snapshot, over);
   if (!gone) return gone.error();
   auto differences = CheckProjections(**admin, core, *gone);
   if (!differences) return differences.error();
@@ -102,7 +145,7 @@ Result<Check> CheckStored(const KeepOptions& options) {
     if (Status s = RepairProjections(**admin, core, *gone); !s.ok()) return s.error();
     auto left = CheckProjections(**admin, core, *gone);
     if (!left) return left.error();
-    check.repaired = differences->size();
+    check.repaired += differences->size();
     differences = std::move(left);
   }
   for (Finding& finding : *differences) check.findings.push_back(std::move(finding));

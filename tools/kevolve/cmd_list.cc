@@ -5,45 +5,22 @@
 #include "tools/kevolve/commands.h"
 #include "tools/live/exit_code.h"
 #include "tools/live/home.h"
-#include "tools/live/report.h"
-#include "tools/live/stored_run.h"
+#include "tools/live/run_summary.h"
 
 namespace kev {
-namespace {
-
-const char* Name(StoredRun::State state) {
-  return state == StoredRun::State::kEnded  ? "ended"
-         : state == StoredRun::State::kLive ? "live"
-                                            : "interrupted";
-}
-
-}  // namespace
-
 int ListCommand(const LookOptions& options) {
   if (const Status s = CheckHome(); !s.ok()) return Complain(s.error());
   const std::vector<std::string> ids = RunIds();
   if (ids.empty() && !options.json) std::cout << "no runs in " << RunsFolder() << "\n";
   for (const std::string& id : ids) {
-    auto run = StoredRun::Open(id);
+    auto summary = SummaryOf(id);
     Value v;
-    v.Set("run", id);
-    if (!run) {
-      v.Set("state", "unreadable");
-      v.Set("message", run.error().message);
+    if (summary) {
+      v = std::move(*summary);
     } else {
-      const RunCore& core = *(*run)->core;
-      v.Set("state", core.ended() ? core.ended()->status : std::string(Name((*run)->state)));
-      if (!core.ended() && core.paused()) {
-        v.Set("paused", true);
-        if ((*run)->state == StoredRun::State::kLive) v.Set("state", "paused");
-      }
-      v.Set("task", core.plan().task);
-      v.Set("workflow", core.plan().workflow);
-      v.Set("candidates", static_cast<int64_t>(core.candidates().size()));
-      v.Set("evaluated", core.evaluated());
-      v.Set("started", core.about()["started"]);
-      const Value& facts = WinningFacts(core);
-      if (!facts.IsNull()) v.Set("speedup", facts["speedup"]);
+      v.Set("run", id);
+      v.Set("state", "unreadable");
+      v.Set("message", summary.error().message);
     }
     if (options.json) {
       std::cout << ToJson(v) << "\n";

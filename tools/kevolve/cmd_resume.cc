@@ -87,7 +87,9 @@ int ResumeLiveOrEnded(const RunOptions& options, const RunFolder& folder, const 
 // An ended run goes on only when the new limits let it: else all that came of it would be another
 // claim.
 Status CheckGoesOn(const StoredRun& run, const Value& limits) {
-  auto core = Fold(run.id, run.log, nullptr);
+  RunCore::Options options;
+  options.keep_ended = false;
+  auto core = RunCore::FromSnapshot(run.core->Snapshot(), options);
   if (!core) return core.error();
   const std::string stopped_by = (*core)->ended()->stopped_by;
   const uint64_t seq = (*core)->last_seq() + 1;
@@ -119,7 +121,7 @@ int ResumeCommand(const RunOptions& options) {
   Plan plan;
   Beginning beginning;
   {
-    auto stored = StoredRun::Open(options.run);
+    auto stored = StoredRun::OpenLean(options.run);
     if (!stored) return Complain(stored.error());
     StoredRun& run = **stored;
     if (run.state == StoredRun::State::kLive) return ResumeLiveOrEnded(options, *folder, limits);
@@ -139,8 +141,9 @@ int ResumeCommand(const RunOptions& options) {
       return kExitBadInput;
     }
     if (core.ended() && core.ended()->status != "done" && more) {
-      return Complain({Code::kInvalid, "run " + options.run + " has " + core.ended()->status +
-                                           " and cannot go on; start a new one with `kevolve "
+      return Complain({Code::kInvalid, "run " + options.run + " has ended (" +
+                                           core.ended()->status +
+                                           ") and cannot go on; start a new one with `kevolve "
                                            "run`"});
     }
     if (core.ended() && options.retry.empty() && !limits.IsNull()) {

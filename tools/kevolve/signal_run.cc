@@ -10,9 +10,10 @@
 namespace kev {
 namespace {
 
-bool HasEnded(const std::string& run) {
-  const auto stored = StoredRun::Open(run);
-  return stored && (*stored)->core->phase() == Phase::kEnded;
+// How it ended; "" when it has not.
+std::string EndOf(const std::string& run) {
+  const auto stored = StoredRun::OpenLean(run);
+  return stored && (*stored)->core->ended() ? (*stored)->core->ended()->status : "";
 }
 
 }  // namespace
@@ -27,10 +28,14 @@ int SignalRun(const ControlOptions& options, const std::string& kind, Value data
       CallEngine({options.engine, options.access, options.run}, "signal", std::move(arguments));
   if (!answer) {
     Error error = answer.error();
-    if (error.code == Code::kNotFound && HasEnded(options.run))
-      error.message = "run " + options.run + " has ended: `" + CommandName() + " show " +
-                      options.run + "` says how, `" + CommandName() + " resume " + options.run +
-                      " --candidates N` goes on with a larger budget";
+    const std::string end = error.code == Code::kNotFound ? EndOf(options.run) : "";
+    if (!end.empty()) {
+      error.message = "run " + options.run + " has ended (" + end + "): `" + CommandName() +
+                      " show " + options.run + "` says how";
+      if (end == "done")
+        error.message += ", `" + CommandName() + " resume " + options.run +
+                         " --candidates N` goes on with a larger budget";
+    }
     return Complain(error);
   }
   if (options.json)

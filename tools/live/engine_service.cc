@@ -1,10 +1,12 @@
 #include "tools/live/engine_service.h"
 
 #include <poll.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <filesystem>
 
+#include "engine/host/projection.h"
 #include "tools/live/confirmed_mark.h"
 #include "tools/live/file_system.h"
 #include "tools/live/run_epoch.h"
@@ -22,6 +24,16 @@ constexpr milliseconds kHeartbeat{900};
 constexpr int kLiveness = 4;
 // How long workers that are not ours have to come back with what they hold after a restart.
 constexpr int64_t kRestartGraceMs = kHeartbeat.count() * (kLiveness + 1);
+
+// An endpoint that listens on every address, as another machine can name it.
+std::string Reachable(const std::string& endpoint) {
+  for (const std::string all : {"tcp://0.0.0.0:", "tcp://[::]:", "tcp://*:"}) {
+    char host[256] = "";
+    if (endpoint.starts_with(all) && gethostname(host, sizeof(host) - 1) == 0)
+      return std::string("tcp://") + host + ":" + endpoint.substr(all.size());
+  }
+  return endpoint;
+}
 
 // A commit that the server has confirmed is on the disk (strict), will be within a second or two
 // (normal), or within the half minute that kernels take (fast). As long as it may not be, it is
@@ -97,8 +109,8 @@ Status EngineService::Listen() {
     if (!endpoint.starts_with("tcp://")) continue;
     const std::string access =
         options_.access_file.empty() ? "" : " --access " + options_.access_file;
-    Say("workers can join: " + CommandName() + " worker --stage STAGE --connect " + endpoint +
-        access);
+    Say("workers can join: " + CommandName() + " worker --stage STAGE --connect " +
+        Reachable(endpoint) + access);
   }
   fleet_ = std::make_unique<StageFleet>(
       StageFleet::Place{options_.folder.Endpoint(), options_.folder.Logs(), options_.cores.others},
@@ -136,6 +148,12 @@ Result<ServedRun*> EngineService::Load(const RunFolder& folder) {
   auto core = run->log->Load(**store, {.payloads = true, .keep_ended = options_.keep_ended});
   if (!core) return core.error();
   run->core = std::move(*core);
+  if (!run->log->refused_snapshot().empty()) {
+    Say("run " + folder.id +
+        ": its log was folded from the beginning, since its snapshot is of no "
+        "use: " +
+        run->log->refused_snapshot());
+  }
   if (Status s = CheckConfirmedMark(folder, run->core->last_seq(),
                                     [this](const std::string& text) { Say(text); });
       !s.ok())
@@ -143,9 +161,30 @@ Result<ServedRun*> EngineService::Load(const RunFolder& folder) {
   auto epoch = TakeRunEpoch(**store, **admin, folder, store_->address());
   if (!epoch) return epoch.error();
   run->epoch = *epoch;
+  if (Status s = FindRecordsOver(run.get()); !s.ok()) return s.error();
   ServedRun* served = run.get();
   runs_[folder.id] = std::move(run);
   return served;
+}
+
+// Compaction goes by what ended while it looked on: what ended before must be found.
+Status EngineService::FindRecordsOver(ServedRun* run) {
+  if (options_.keep_ended || !options_.projections || run->core->last_seq() == 0) return {};
+  if (!record_keys_) {
+    auto admin = store_->Admin();
+    if (!admin) return admin.error();
+    auto keys = (*admin)->RecordKeys();
+    if (!keys) return keys.error();
+    record_keys_ = std::move(*keys);
+  }
+  const auto own = record_keys_->find(run->folder.id);
+  if (own == record_keys_->end()) return {};
+  for (const std::string& key : own->second) {
+    const std::optional<Subject> subject = SubjectOf(key);
+    if (subject && IsOver(*run->core, *subject)) run->over.push_back(*subject);
+  }
+  record_keys_->erase(own);
+  return {};
 }
 
 Status EngineService::Drive(ServedRun& run, const Beginning& beginning) {
@@ -163,6 +202,8 @@ Status EngineService::TakeIn(ServedRun& run, const Beginning& beginning) {
   hosted.projections = options_.projections;
   hosted.retain_ms = RetainMs(options_.durability);
   if (!options_.keep_ended) hosted.snapshot_events = options_.snapshot_events;
+  hosted.snapshot_seq = run.log->snapshot_seq();
+  hosted.over = std::move(run.over);
   std::error_code ignored;
   if (fs::exists(run.folder.Outside(), ignored)) hosted.restart_grace_ms = kRestartGraceMs;
   auto secret = SecretOf(run.folder);

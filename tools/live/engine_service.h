@@ -58,6 +58,7 @@ struct ServedRun {
   std::unique_ptr<FolderLock> lock;  // none when the engine's folder is the run's
   std::unique_ptr<RunCore> core;
   std::unique_ptr<RunLog> log;
+  std::vector<Subject> over;  // whose records an engine before this one left in the store
   uint64_t epoch = 0;
   uint64_t marked_seq = 0;  // confirmed, as the folder knows it
   double weight = 1;
@@ -112,6 +113,7 @@ class EngineService {
   std::function<void(int64_t now_ms)> on_tick;  // four times a second
 
  private:
+  Status FindRecordsOver(ServedRun* run);
   Status TakeIn(ServedRun& run, const Beginning& beginning);
   void Joined(const Hello& hello);
   void Left(const Hello& hello, uint64_t finished, const SessionLost& lost);
@@ -132,6 +134,8 @@ class EngineService {
   std::unique_ptr<Host> host_;
   DiskWatch disk_;
   std::map<std::string, std::unique_ptr<ServedRun>> runs_;
+  // Of all runs, as they were when the first that goes on was taken up.
+  std::optional<std::map<std::string, std::vector<std::string>>> record_keys_;
   std::optional<Error> failure_;
   bool hold_ = false;
   bool disk_low_ = false;

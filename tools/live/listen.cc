@@ -13,6 +13,10 @@ bool IsLoopback(const std::string& endpoint) {
 }  // namespace
 
 Status CheckListen(const std::vector<std::string>& endpoints, bool insecure, bool keys) {
+  if (insecure && keys) {
+    return Error{Code::kInvalid,
+                 "--insecure lets everybody in and --access asks for keys: give one of the two"};
+  }
   for (const std::string& endpoint : endpoints) {
     const size_t colon = endpoint.rfind(':');
     if (!endpoint.starts_with("tcp://") || colon == std::string::npos || colon <= 6 ||

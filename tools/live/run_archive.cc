@@ -3,9 +3,9 @@
 #include <filesystem>
 #include <iostream>
 
-#include "engine/core/result_fit.h"
 #include "queue/codec.h"
 #include "tools/live/engine_folder.h"
+#include "tools/live/named_blobs.h"
 #include "tools/live/run_log.h"
 #include "tools/live/stored_blobs.h"
 
@@ -17,9 +17,6 @@ namespace {
 
 // `last`: of the entry before.
 Status NameBlobs(const LogEntry& entry, uint64_t* last, std::map<std::string, BlobRef>* blobs) {
-  const auto want = [&](const BlobRef& ref) {
-    if (!ref.empty()) (*blobs)[ref.sha256] = ref;
-  };
   auto group = DecodeGroup(entry.body, entry.digest);
   if (!group) return group.error();
   if (group->first_seq != *last + 1 || group->last_seq() != entry.last_seq) {
@@ -29,19 +26,7 @@ Status NameBlobs(const LogEntry& entry, uint64_t* last, std::map<std::string, Bl
                                      std::to_string(group->last_seq())};
   }
   *last = entry.last_seq;
-  for (const Event& event : group->events) {
-    if (const auto* submitted = std::get_if<RunSubmitted>(&event)) {
-      want(submitted->plan.context);
-      for (const Prepared& prepared : submitted->plan.prepared) want(prepared.source);
-    } else if (const auto* report = std::get_if<JobReported>(&event)) {
-      ForEachBlob(report->result, [&](const BlobRef& ref) {
-        want(ref);
-        return true;
-      });
-    } else if (const auto* given = std::get_if<CandidatesGiven>(&event)) {
-      for (const Proposal& proposal : given->proposals) want(proposal.source);
-    }
-  }
+  ForEachNamedBlob(*group, [&](const BlobRef& ref) { (*blobs)[ref.sha256] = ref; });
   return {};
 }
 

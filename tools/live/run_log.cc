@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "queue/codec.h"
+#include "tools/live/named_blobs.h"
 
 namespace kev {
 namespace {
@@ -59,7 +60,7 @@ Status ForEachEntry(const std::string& run, const std::string& path, RedisStore&
     Status s = *first > last + 1 ? Status(gap) : store.ForEachEntry(run, last + 1, once);
     if (!is_gap(s)) return s;
     if (look == kLooks) {
-      return Error{Code::kCorrupt,
+      return Error{Code::kConflict,
                    "events from " + std::to_string(last + 1) + " of run " + run +
                        " are neither in its store nor in " + path +
                        ", for which they have left it: give the folder that file back, whole"};
@@ -79,6 +80,11 @@ Result<std::unique_ptr<RunCore>> RunLog::Load(RedisStore& store, RunCore::Option
       auto restored = RunCore::FromSnapshot(snapshot->fields, options);
       if (restored && (*restored)->last_seq() == snapshot->seq && (*restored)->run() == run_)
         core = std::move(*restored);
+      if (core)
+        snapshot_seq_ = snapshot->seq;
+      else
+        refused_ = restored ? "it is not of event " + std::to_string(snapshot->seq)
+                            : restored.error().message;
     }
   }
   const auto fold = [&](LogEntry entry) { return FoldEntry(entry, core.get()); };
@@ -110,7 +116,7 @@ Status RunLog::Follow(RedisStore& store, HostedRun* run, BlobFile* blobs, Trim t
   if (!file) return file.error();
   file_ = std::move(*file);
   const Status s = store.ForEachEntry(run_, trimmed_to_ + 1,
-                                      [&](LogEntry entry) { return file_->Append(entry); });
+                                      [&](LogEntry entry) { return TakeOver(store, entry); });
   if (!s.ok()) return s;
   auto before = std::move(run->on_committed);
   run->on_committed = [this, before](const EventGroup& events, const Commit& commit) {
@@ -118,6 +124,25 @@ Status RunLog::Follow(RedisStore& store, HostedRun* run, BlobFile* blobs, Trim t
     if (before) before(events, commit);
   };
   return {};
+}
+
+// What an engine before this one committed and did not move any more.
+Status RunLog::TakeOver(RedisStore& store, const LogEntry& entry) {
+  if (Status s = file_->Append(entry); !s.ok() || blobs_ == nullptr) return s;
+  const auto group = DecodeGroup(entry.body, entry.digest);
+  if (!group) return group.error();
+  Status s;
+  ForEachNamedBlob(*group, [&](const BlobRef& ref) {
+    if (!s.ok()) return;
+    const auto bytes = store.Blob(ref.sha256);
+    if (bytes.ok()) {
+      s = blobs_->Append(ref.sha256, *bytes);
+      moved_.push_back(ref.sha256);
+    } else if (bytes.error().code != Code::kNotFound && bytes.error().code != Code::kCorrupt) {
+      s = bytes.error();  // else it has left the store already, or is for fsck to tell of
+    }
+  });
+  return s;
 }
 
 void RunLog::Committed(const Commit& commit) {

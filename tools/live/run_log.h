@@ -44,11 +44,16 @@ class RunLog {
   // Event groups of the part that the store no longer has; nullopt when it has all of from..to.
   std::optional<std::vector<std::string>> Trimmed(uint64_t from, uint64_t to);
   const std::optional<Error>& failed() const { return failed_; }
+  // Of the snapshot that Load began with; 0: there was none.
+  uint64_t snapshot_seq() const { return snapshot_seq_; }
+  // Why Load did not begin with the snapshot that is there; "" when it did, or there was none.
+  const std::string& refused_snapshot() const { return refused_; }
   // Last event that only the file has; 0: the store has everything.
   uint64_t trimmed_to() const { return trimmed_to_; }
 
  private:
   void Committed(const Commit& commit);
+  Status TakeOver(RedisStore& store, const LogEntry& entry);
 
   std::string run_;
   std::string path_;
@@ -56,6 +61,8 @@ class RunLog {
   BlobFile* blobs_ = nullptr;
   std::vector<std::string> moved_;  // blobs that are in the file since the last snapshot
   Trim trim_;
+  uint64_t snapshot_seq_ = 0;
+  std::string refused_;
   uint64_t trimmed_to_ = 0;
   std::optional<Error> failed_;
 };

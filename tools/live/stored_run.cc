@@ -71,7 +71,7 @@ Result<std::unique_ptr<StoredRun>> OpenArchive(const std::string& path) {
 }
 
 // The engine's lock is borrowed while nobody has it: then its server is ours to start.
-Result<std::unique_ptr<StoredRun>> OpenRedis(const RunFolder& folder) {
+Result<std::unique_ptr<RedisRun>> OpenRedis(const RunFolder& folder) {
   const auto engine = EngineOf(folder);
   if (!engine) return engine.error();
   const std::string address = StoreAddress(*engine);
@@ -83,12 +83,12 @@ Result<std::unique_ptr<StoredRun>> OpenRedis(const RunFolder& folder) {
   if (lock) {
     held = std::move(*lock);
     if (own) {
+      if (Status s = CheckStoreFiles(*engine); !s.ok()) return s.error();
       if (!std::filesystem::exists(engine->Redis())) {
         return Error{
             Code::kNotFound,
             "run " + folder.id + " has nothing stored yet (it was stopped before it began)"};
       }
-      if (Status s = CheckStoreFiles(*engine); !s.ok()) return s.error();
       EmbeddedRedisOptions options;
       options.folder = engine->Redis();
       auto started = EmbeddedRedis::Start(options);
@@ -109,17 +109,47 @@ Result<std::unique_ptr<StoredRun>> OpenRedis(const RunFolder& folder) {
   run->where = folder.path;
   run->store_address = address;
   run->state = live ? StoredRun::State::kLive : StoredRun::State::kInterrupted;
-  const Status s = ForEachEntry(folder.id, folder.Log(), run->store(), [&](LogEntry entry) {
-    run->log.push_back(std::move(entry));
+  auto admin = RedisAdmin::Connect(address);
+  if (!admin) return admin.error();
+  if (Status ours = CheckEpoch(**admin, folder, address); !ours.ok()) return ours.error();
+  return run;
+}
+
+Status ReadLog(RedisRun& run) {
+  const RunFolder folder{run.id, run.where};
+  return ForEachEntry(run.id, folder.Log(), run.store(), [&](LogEntry entry) {
+    run.log.push_back(std::move(entry));
     return Status();
   });
-  if (!s.ok()) return s.error();
-  if (run->log.empty()) {
-    auto admin = RedisAdmin::Connect(address);
-    if (!admin) return admin.error();
-    if (Status ours = CheckEpoch(**admin, folder, address); !ours.ok()) return ours.error();
+}
+
+// An archive, or where the run is in Redis.
+template <class OfRedis>
+Result<std::unique_ptr<StoredRun>> OpenAs(const std::string& name, const OfRedis& of_redis) {
+  std::error_code error;
+  if (name.ends_with(".kevrun")) {
+    if (!std::filesystem::exists(name, error))
+      return Error{Code::kNotFound, "there is no archive file " + name};
+    return OpenArchive(name);
   }
-  return std::unique_ptr<StoredRun>(std::move(run));
+  auto folder = FindRunFolder(name);
+  if (!folder) return folder.error();
+  if (std::filesystem::exists(folder->Archive(), error)) return OpenArchive(folder->Archive());
+  auto run = OpenRedis(*folder);
+  if (!run) return run.error();
+  if (Status s = of_redis(**run); !s.ok()) return s.error();
+  return std::unique_ptr<StoredRun>(std::move(*run));
+}
+
+Result<std::unique_ptr<StoredRun>> Folded(Result<std::unique_ptr<StoredRun>> run) {
+  if (!run || (*run)->core) return run;
+  auto core = Fold((*run)->id, (*run)->log, &(*run)->groups);
+  if (!core) return core.error();
+  (*run)->core = std::move(*core);
+  // An archive may be of a run that had not ended when it was made.
+  if ((*run)->store_address.empty() && (*run)->core->phase() != Phase::kEnded)
+    (*run)->state = StoredRun::State::kInterrupted;
+  return run;
 }
 
 }  // namespace
@@ -145,32 +175,29 @@ Result<std::unique_ptr<RunCore>> Fold(const std::string& run, const std::vector<
   return core;
 }
 
+Result<std::unique_ptr<StoredRun>> StoredRun::OpenUnread(const std::string& name) {
+  return OpenAs(name, [](RedisRun&) { return Status(); });
+}
+
 Result<std::unique_ptr<StoredRun>> StoredRun::OpenUnfolded(const std::string& name) {
-  std::error_code error;
-  Result<std::unique_ptr<StoredRun>> run = Error{};
-  if (name.ends_with(".kevrun")) {
-    if (!std::filesystem::exists(name, error))
-      return Error{Code::kNotFound, "there is no archive file " + name};
-    run = OpenArchive(name);
-  } else {
-    auto folder = FindRunFolder(name);
-    if (!folder) return folder.error();
-    run = std::filesystem::exists(folder->Archive(), error) ? OpenArchive(folder->Archive())
-                                                            : OpenRedis(*folder);
-  }
-  return run;
+  return OpenAs(name, ReadLog);
+}
+
+Result<std::unique_ptr<StoredRun>> StoredRun::OpenLean(const std::string& name) {
+  return Folded(OpenAs(name, [](RedisRun& run) {
+    const RunFolder folder{run.id, run.where};
+    const RunCore::Options lean{.payloads = true, .keep_ended = false};
+    auto core = RunLog(run.id, folder.Log()).Load(run.store(), lean);
+    // Written by another version, or a snapshot was just taken and the log behind it trimmed.
+    if (!core && core.error().code == Code::kCorrupt) return ReadLog(run);
+    if (!core) return Status(core.error());
+    run.core = std::move(*core);
+    return Status();
+  }));
 }
 
 Result<std::unique_ptr<StoredRun>> StoredRun::Open(const std::string& name) {
-  auto run = OpenUnfolded(name);
-  if (!run) return run;
-  auto core = Fold((*run)->id, (*run)->log, &(*run)->groups);
-  if (!core) return core.error();
-  (*run)->core = std::move(*core);
-  // An archive may be of a run that had not ended when it was made.
-  if ((*run)->store_address.empty() && (*run)->core->phase() != Phase::kEnded)
-    (*run)->state = State::kInterrupted;
-  return run;
+  return Folded(OpenUnfolded(name));
 }
 
 }  // namespace kev

@@ -25,6 +25,12 @@ class StoredRun {
   static Result<std::unique_ptr<StoredRun>> Open(const std::string& name);
   // The same without folding it: `groups` and `core` stay empty.
   static Result<std::unique_ptr<StoredRun>> OpenUnfolded(const std::string& name);
+  // The core from the newest snapshot and what came after it, in which candidates that have ended
+  // may have been let go; `log` and `groups` stay empty. What an engine would take up, in as much
+  // time and memory. An archive has no snapshots: as Open.
+  static Result<std::unique_ptr<StoredRun>> OpenLean(const std::string& name);
+  // Only where it is: log, groups and core stay empty; of an archive the log is read.
+  static Result<std::unique_ptr<StoredRun>> OpenUnread(const std::string& name);
 
   virtual Result<std::string> Blob(const std::string& sha256) = 0;
 

@@ -58,18 +58,21 @@ void SimEngine::Connect(const SimStore* before) {
   if (world_.hooks->store) store_ = world_.hooks->store(connection_.get());
 }
 
-std::unique_ptr<RunCore> SimEngine::Recover(const std::string& run, bool keep_ended) {
+std::unique_ptr<RunCore> SimEngine::Recover(const std::string& run, bool keep_ended,
+                                            uint64_t* snapshot_seq) {
   RunCore::Options options;
   options.keep_ended = keep_ended;
   auto core = std::make_unique<RunCore>(run, options);
   const auto [seq, snapshot] = world_.server->Snapshot(run);
   if (seq != 0) {
     auto restored = RunCore::FromSnapshot(snapshot, options);
-    if (restored)
+    if (restored) {
       core = std::move(*restored);
-    else
+      *snapshot_seq = seq;
+    } else {
       world_.story->Violate("the snapshot of " + run + " at seq " + std::to_string(seq) +
                             " cannot be read: " + restored.error().message);
+    }
   }
   for (const auto& commit : world_.server->WholeLog(run)) {
     if (commit->last_seq <= core->last_seq()) continue;
@@ -90,7 +93,7 @@ void SimEngine::Begin(Live& live, bool keep_ended, int64_t grace_ms) {
   HostedRunOptions options;
   options.run = name;
   options.epoch = world_.server->TakeEpoch(name, number_);
-  live.core = Recover(name, keep_ended);
+  live.core = Recover(name, keep_ended, &options.snapshot_seq);
   options.run_time_ms = live.core->run_time_ms();
   options.group_most = random.Below(3) == 0 ? 1 + random.Below(4) : 256;
   options.commits_in_flight = 1 + random.Below(3);

@@ -102,7 +102,7 @@ class SimEngine {
     bool giving = false;
   };
   void Begin(Live& live, bool keep_ended, int64_t grace_ms);
-  std::unique_ptr<RunCore> Recover(const std::string& run, bool keep_ended);
+  std::unique_ptr<RunCore> Recover(const std::string& run, bool keep_ended, uint64_t* snapshot_seq);
   void Connect(const SimStore* before);
   void Take(SessionId session, ClientCall& call);
   // Does what calls the ports; false: the engine died of it.

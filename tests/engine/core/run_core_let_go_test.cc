@@ -40,9 +40,20 @@ std::string Costs(const Usage& u) {
          FormatDouble(u.usd) + " " + FormatDouble(u.device_ms) + " " + FormatDouble(u.wall_ms);
 }
 
+// An only attempt in a branch behind the first, which was reported: `slim` does not keep it.
+bool Forgotten(const RunCore& all, const RunCore& slim, const JobKey& key) {
+  if (key.index == 0 || key.subject.kind != SubjectKind::kCandidate ||
+      key.subject.number > all.candidates().size() ||
+      slim.candidates().Find(key.subject.number) != nullptr)
+    return false;
+  const auto& branches = all.candidates()[key.subject.number - 1].branches;
+  const auto branch = branches.find({key.step, key.index});
+  return branch != branches.end() && branch->second.attempt == 1 && branch->second.reported == 1;
+}
+
 // Whether both say the same of each attempt that there could have been, branches and steps that
 // never began included. Of `some`, those of which they say that there was one.
-bool SameAttempts(const RunCore& a, const RunCore& b, size_t* some) {
+bool SameAttempts(const RunCore& a, const RunCore& slim, size_t* some) {
   bool same = true;
   const auto compare = [&](SubjectKind kind, size_t subjects) {
     const auto steps = static_cast<uint16_t>(a.plan().steps.size());
@@ -53,8 +64,12 @@ bool SameAttempts(const RunCore& a, const RunCore& b, size_t* some) {
             const JobKey key{{kind, n}, step, index};
             const bool issued = a.WasIssued(key, attempt);
             *some += issued ? 1 : 0;
-            same = same && issued == b.WasIssued(key, attempt) &&
-                   a.HasReported(key, attempt) == b.HasReported(key, attempt);
+            if (Forgotten(a, slim, key)) {
+              same = same && !slim.WasIssued(key, attempt);
+              continue;
+            }
+            same = same && issued == slim.WasIssued(key, attempt) &&
+                   a.HasReported(key, attempt) == slim.HasReported(key, attempt);
           }
         }
       }

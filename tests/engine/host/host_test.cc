@@ -346,6 +346,34 @@ TEST_CASE("a worker's inventory is kept only as far as it is current") {
   CHECK_FALSE(rig.Acked(second).at(0).stale);
 }
 
+TEST_CASE("compaction goes on behind a restart: with the snapshot that was, and what had ended") {
+  HostRig rig(OneAtATime());
+  const auto work_until = [&](size_t candidates) {
+    const SessionId worker = rig.Connect(kAll);
+    std::vector<Assign> jobs = rig.Assigned(worker);
+    while (!jobs.empty() && rig.core->candidates().size() < candidates)
+      jobs = rig.Do(worker, jobs.at(0));
+  };
+  work_until(5);
+  rig.snapshot_events = 20;
+  rig.snapshot_seq = 2;
+  rig.over = {{SubjectKind::kCandidate, 1}, {SubjectKind::kRequest, 1}};
+  const uint64_t before = rig.core->last_seq();
+  REQUIRE(before > rig.snapshot_seq + rig.snapshot_events);
+  REQUIRE_FALSE(rig.store.projection("run", "cand:1").empty());
+  rig.Restart();
+  rig.Settle();
+  // An engine that restarts more often than a snapshot is due takes one all the same.
+  const std::string seq = rig.store.projection("run", "snap")["seq"];
+  REQUIRE_FALSE(seq.empty());
+  CHECK(std::stoull(seq) > before);
+  CHECK_FALSE(rig.store.projection("run", "req:1").empty());
+  work_until(15);
+  REQUIRE(rig.store.projection("run", "snap")["seq"] != seq);
+  CHECK(rig.store.projection("run", "req:1").empty());
+  CHECK_FALSE(rig.store.projection("run", "cand:1").empty());  // this core keeps candidates
+}
+
 TEST_CASE("draining tells every worker and gives it nothing more") {
   HostRig rig(OneAtATime());
   const SessionId worker = rig.Connect(kAll);

@@ -32,6 +32,9 @@ void HostRig::Begin(uint64_t epoch, int64_t run_time_ms) {
   store.SetEpoch(epoch);
   options.restart_grace_ms = grace_ms;
   options.retain_ms = retain_ms;
+  options.snapshot_events = snapshot_events;
+  options.snapshot_seq = snapshot_seq;
+  options.over = over;
   host = std::make_unique<Host>(transport.get(), &store, &clock);
   run = &host->Add(options, core.get());
 }

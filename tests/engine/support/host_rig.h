@@ -60,6 +60,8 @@ class HostRig {
   HostedRun* run = nullptr;
   int64_t grace_ms = 0;   // of the next Restart
   int64_t retain_ms = 0;  // likewise
+  uint64_t snapshot_events = 0, snapshot_seq = 0;  // likewise
+  std::vector<Subject> over;                       // likewise
 
  private:
   void Begin(uint64_t epoch, int64_t run_time_ms);
