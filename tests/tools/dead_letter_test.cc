@@ -94,7 +94,7 @@ TEST_CASE(
   CHECK(good > 0);
   CHECK(poisoned == before.size());
   // An ended run is not driven: it says how the job gets its other try, of which it dies again.
-  CheckSays(tiny.Kevolve({"dlq", "retry", run, job}), kExitEnvironment,
+  CheckSays(tiny.Kevolve({"dlq", "retry", run, job}), kExitBadInput,
             {"resume " + run + " --retry " + job});
   CheckSays(tiny.Kevolve({"resume", run, "--retry", "c1/nosuch"}), kExitBadInput,
             {"no dead letter 'c1/nosuch'"});

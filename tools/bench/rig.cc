@@ -15,6 +15,20 @@ constexpr int64_t kMostWaitMs = 50;
 
 }  // namespace
 
+namespace {
+
+// Over a connection of its own: the rig's has commits under way.
+RunLog::ReadBlob ReadFrom(const std::string& address) {
+  auto store = RedisStore::Connect(address);
+  std::shared_ptr<RedisStore> reader = store ? std::move(*store) : nullptr;
+  return [reader](const std::string& sha256) {
+    return reader ? reader->Blob(sha256)
+                  : Result<std::string>(Error{Code::kUnavailable, "the store is away"});
+  };
+}
+
+}  // namespace
+
 Result<std::unique_ptr<BenchRig>> BenchRig::Open(const RigOptions& options) {
   auto rig = std::make_unique<BenchRig>();
   rig->folder_ = options.folder;
@@ -51,10 +65,11 @@ Result<std::unique_ptr<BenchRig>> BenchRig::Open(const RigOptions& options) {
   run.run_time_ms = rig->core->run_time_ms();
   run.projections = options.projections;
   run.snapshot_events = options.snapshot_events;
+  run.snapshot_seq = rig->log->snapshot_seq();
   rig->run = &rig->host->Add(run, rig->core.get());
   if (options.snapshot_events != 0) {
     if (Status s = rig->log->Follow(
-            *rig->store, rig->run, rig->blobs.get(),
+            *rig->store, rig->run, rig->blobs.get(), ReadFrom(rig->redis->Address()),
             [store = rig->store.get()](uint64_t seq, const std::vector<std::string>& gone) {
               store->Trim(kRun, seq, gone);
             });

@@ -222,7 +222,13 @@ Status EngineService::TakeIn(ServedRun& run, const Beginning& beginning) {
                                                  const std::vector<std::string>& blobs) {
       store_->store()->Trim(id, seq, blobs);
     };
-    const Status s = run.log->Follow(**store, run.hosted, blobs_.get(), trim);
+    const Status s = run.log->Follow(
+        **store, run.hosted, blobs_.get(),
+        [this](const std::string& sha256) {
+          auto blocking = store_->Blocking();
+          return blocking ? (*blocking)->Blob(sha256) : Result<std::string>(blocking.error());
+        },
+        trim);
     if (!s.ok()) return s;
   }
   for (const auto& [session, hello] : host_->sessions()) {

@@ -1,5 +1,6 @@
 #include "tools/live/run_log.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <utility>
 
@@ -9,8 +10,11 @@
 namespace kev {
 namespace {
 
-// Folds one entry and compares what it gave with what is written beside it.
-Status FoldEntry(const LogEntry& entry, RunCore* core) {
+constexpr size_t kMovedAtOnce = 16;  // with each commit
+
+// Folds one entry and compares what it gave with what is written beside it; adds the blobs that it
+// names, where somebody wants them.
+Status FoldEntry(const LogEntry& entry, RunCore* core, std::vector<std::string>* blobs) {
   auto group = DecodeGroup(entry.body, entry.digest);
   if (!group) return group.error();
   if (group->first_seq != core->last_seq() + 1 || group->last_seq() != entry.last_seq) {
@@ -23,6 +27,8 @@ Status FoldEntry(const LogEntry& entry, RunCore* core) {
                      " gives other commands now than when it was committed: another version of "
                      "kevolve wrote it, or the log was changed"};
   }
+  if (blobs != nullptr)
+    ForEachNamedBlob(*group, [&](const BlobRef& ref) { blobs->push_back(ref.sha256); });
   return {};
 }
 
@@ -87,7 +93,13 @@ Result<std::unique_ptr<RunCore>> RunLog::Load(RedisStore& store, RunCore::Option
                             : restored.error().message;
     }
   }
-  const auto fold = [&](LogEntry entry) { return FoldEntry(entry, core.get()); };
+  left_.clear();
+  const auto first = store.FirstSeq(run_);
+  if (!first) return first.error();
+  const auto fold = [&](LogEntry entry) {
+    // What only the file has of the log has no blobs in the store any more.
+    return FoldEntry(entry, core.get(), entry.last_seq >= *first ? &left_ : nullptr);
+  };
   Status s;
   if (core) {
     s = store.ForEachEntry(run_, core->last_seq() + 1, fold);
@@ -100,9 +112,14 @@ Result<std::unique_ptr<RunCore>> RunLog::Load(RedisStore& store, RunCore::Option
   return core;
 }
 
-Status RunLog::Follow(RedisStore& store, HostedRun* run, BlobFile* blobs, Trim trim) {
+Status RunLog::Follow(RedisStore& store, HostedRun* run, BlobFile* blobs, ReadBlob read_blob,
+                      Trim trim) {
   blobs_ = blobs;
   trim_ = std::move(trim);
+  read_blob_ = std::move(read_blob);
+  std::sort(left_.begin(), left_.end());
+  left_.erase(std::unique(left_.begin(), left_.end()), left_.end());
+  if (blobs_ == nullptr) left_.clear();
   Value header;
   header.Set("run", run_);
   header.Set("format", "kevrun");
@@ -116,7 +133,7 @@ Status RunLog::Follow(RedisStore& store, HostedRun* run, BlobFile* blobs, Trim t
   if (!file) return file.error();
   file_ = std::move(*file);
   const Status s = store.ForEachEntry(run_, trimmed_to_ + 1,
-                                      [&](LogEntry entry) { return TakeOver(store, entry); });
+                                      [&](LogEntry entry) { return file_->Append(entry); });
   if (!s.ok()) return s;
   auto before = std::move(run->on_committed);
   run->on_committed = [this, before](const EventGroup& events, const Commit& commit) {
@@ -126,23 +143,23 @@ Status RunLog::Follow(RedisStore& store, HostedRun* run, BlobFile* blobs, Trim t
   return {};
 }
 
-// What an engine before this one committed and did not move any more.
-Status RunLog::TakeOver(RedisStore& store, const LogEntry& entry) {
-  if (Status s = file_->Append(entry); !s.ok() || blobs_ == nullptr) return s;
-  const auto group = DecodeGroup(entry.body, entry.digest);
-  if (!group) return group.error();
-  Status s;
-  ForEachNamedBlob(*group, [&](const BlobRef& ref) {
-    if (!s.ok()) return;
-    const auto bytes = store.Blob(ref.sha256);
+// Blobs that an engine before this one committed and did not move any more, a few at a time: a long
+// run has many.
+void RunLog::MoveLeft(size_t most) {
+  while (!left_.empty() && most-- > 0) {
+    const std::string& sha256 = left_.back();
+    const auto bytes = read_blob_(sha256);
     if (bytes.ok()) {
-      s = blobs_->Append(ref.sha256, *bytes);
-      moved_.push_back(ref.sha256);
+      if (Status s = blobs_->Append(sha256, *bytes); !s.ok()) {
+        failed_ = s.error();
+        return;
+      }
+      moved_.push_back(sha256);
     } else if (bytes.error().code != Code::kNotFound && bytes.error().code != Code::kCorrupt) {
-      s = bytes.error();  // else it has left the store already, or is for fsck to tell of
-    }
-  });
-  return s;
+      return;  // the store is away: they wait
+    }  // else it has left the store already, or is for fsck to tell of
+    left_.pop_back();
+  }
 }
 
 void RunLog::Committed(const Commit& commit) {
@@ -155,7 +172,10 @@ void RunLog::Committed(const Commit& commit) {
       if (s.ok()) s = blobs_->Append(ref.sha256, bytes);
       moved_.push_back(ref.sha256);
     }
+    // All of them with the next snapshot at the latest, after which nobody knows of them any more.
+    if (s.ok()) MoveLeft(commit.snapshot.fields.empty() ? kMovedAtOnce : left_.size());
   }
+  if (failed_) return;
   if (s.ok() && !commit.snapshot.fields.empty()) {
     s = file_->Sync();
     if (s.ok() && blobs_ != nullptr) s = blobs_->Sync();

@@ -39,7 +39,9 @@ class RunLog {
   // in the store), and leaves the store with the next snapshot: `trim` is told up to which event,
   // and which blobs, the files have.
   using Trim = std::function<void(uint64_t seq, const std::vector<std::string>& blobs)>;
-  Status Follow(RedisStore& store, HostedRun* run, BlobFile* blobs, Trim trim);
+  // `read_blob` waits for the store: what an engine before this one left there is moved bit by bit.
+  using ReadBlob = std::function<Result<std::string>(const std::string& sha256)>;
+  Status Follow(RedisStore& store, HostedRun* run, BlobFile* blobs, ReadBlob read_blob, Trim trim);
 
   // Event groups of the part that the store no longer has; nullopt when it has all of from..to.
   std::optional<std::vector<std::string>> Trimmed(uint64_t from, uint64_t to);
@@ -53,13 +55,15 @@ class RunLog {
 
  private:
   void Committed(const Commit& commit);
-  Status TakeOver(RedisStore& store, const LogEntry& entry);
+  void MoveLeft(size_t most);
 
   std::string run_;
   std::string path_;
   std::unique_ptr<LogFile> file_;
   BlobFile* blobs_ = nullptr;
+  ReadBlob read_blob_;
   std::vector<std::string> moved_;  // blobs that are in the file since the last snapshot
+  std::vector<std::string> left_;   // that the log named when it was loaded, not moved yet
   Trim trim_;
   uint64_t snapshot_seq_ = 0;
   std::string refused_;

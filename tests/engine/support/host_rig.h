@@ -58,8 +58,8 @@ class HostRig {
   std::unique_ptr<RunCore> core;
   std::unique_ptr<Host> host;
   HostedRun* run = nullptr;
-  int64_t grace_ms = 0;   // of the next Restart
-  int64_t retain_ms = 0;  // likewise
+  int64_t grace_ms = 0;                            // of the next Restart
+  int64_t retain_ms = 0;                           // likewise
   uint64_t snapshot_events = 0, snapshot_seq = 0;  // likewise
   std::vector<Subject> over;                       // likewise
 

@@ -94,7 +94,8 @@ struct TwoPlaces {
     HostedRunOptions options;
     options.run = "test";
     HostedRun& hosted = host.Add(options, core->get());
-    return log.Follow(*store, &hosted, nullptr, [](uint64_t, const std::vector<std::string>&) {});
+    return log.Follow(*store, &hosted, nullptr, nullptr,
+                      [](uint64_t, const std::vector<std::string>&) {});
   }
   std::string FileBytes() const {
     std::ifstream in(path, std::ios::binary);
