@@ -38,7 +38,7 @@ class WorkerKiller {
   }
 
  private:
-  static constexpr double kBusySeconds = 0.3;
+  static constexpr double kBusySeconds = 0.1;  // of the 2 s after which it is a time-out
 
   static bool IsBusyBelow(pid_t worker) {
     std::error_code ignored;
