@@ -53,7 +53,8 @@ std::vector<StageContract> ProfileContracts() {
       {"noisy", FieldType::kBool, "", "the machine was too busy for the figures to be believed"},
       {"conditions", FieldType::kMap, "",
        "clock_ghz, windows, disturbed, run_delay_ms, involuntary_switches, steal_ms, others_ms, "
-       "noise: under what conditions it was measured"},
+       "noise: under what conditions it was measured; clocks_apart: how far a second clock is from "
+       "the one that times, as a share"},
       {"cache", FieldType::kString, "", "warm or cold: where a call finds its arrays"},
       {"latency_ns", FieldType::kDouble, "ns", "of one call, weighted over the visible workloads"},
       {"flops", FieldType::kDouble, "1/s", "from the task's formula"},

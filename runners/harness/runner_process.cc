@@ -20,6 +20,7 @@
 #include <mutex>
 
 #include "engine/core/random.h"
+#include "runners/harness/second_clock.h"
 #include "runners/sandbox/library_closure.h"
 #include "runners/sandbox/syscall_filter.h"
 
@@ -541,6 +542,7 @@ Outcome RunnerProcess::Order(OrderKind kind, uint32_t call, std::span<const uint
   std::copy(slots.begin(), slots.end(), page_->slots);
   ++order_;
   const Clock::time_point begin = Clock::now();
+  const uint64_t begin_ticks = SecondClock();
   page_->order.store(order_, std::memory_order_release);
   if (frozen_) Thaw();  // an order to a frozen process is timed from the thaw
   if (options_.patient) harness::WakeWaiting(&page_->order);
@@ -569,6 +571,7 @@ Outcome RunnerProcess::Order(OrderKind kind, uint32_t call, std::span<const uint
     looked = now;
   }
   const Clock::time_point end = Clock::now();
+  times->ticks = SecondClock() - begin_ticks;
   if (at_mark) at_mark();
   times->ns = Nanoseconds(end - begin);
   times->late_ns = Nanoseconds(end - last);

@@ -55,6 +55,7 @@ struct RunnerOptions {
 struct OrderTimes {
   double ns = 0;         // from publishing the order to seeing the answer
   double late_ns = 0;    // at most how late the answer was seen: since the look before
+  uint64_t ticks = 0;    // the same as `ns`, by the second clock (second_clock.h)
   double around_ns = 0;  // devices: what bringing the arrays there and back took, beside `ns`
 };
 

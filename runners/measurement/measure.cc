@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "engine/core/random.h"
+#include "runners/harness/second_clock.h"
 #include "runners/measurement/caches.h"
 #include "runners/measurement/core_visit.h"
 #include "runners/measurement/timed_process.h"
@@ -186,6 +187,8 @@ Result<Measurement> Measure(const std::vector<Contestant>& contestants, Arena* a
   measurement.errors.resize(contestants.size());
   const CoreAvoidance away(options.core);
   const CoreCounters before = CoreCounters::Read(options.core);
+  const auto begin = RunnerProcess::Clock::now();
+  const uint64_t begin_ticks = SecondClock();
   for (uint32_t launch = 0; launch < options.rounds; ++launch) {
     Round round(contestants, arena, values, options, launch, &measurement);
     Result<bool> whole = round.Run();
@@ -196,6 +199,8 @@ Result<Measurement> Measure(const std::vector<Contestant>& contestants, Arena* a
       break;
     }
   }
+  const std::chrono::duration<double, std::nano> all = RunnerProcess::Clock::now() - begin;
+  measurement.ticks_per_ns = static_cast<double>(SecondClock() - begin_ticks) / all.count();
   const CoreCounters after = CoreCounters::Read(options.core);
   measurement.conditions.wall_ms = after.wall_ms - before.wall_ms;
   measurement.conditions.steal_ms = after.steal_ms - before.steal_ms;

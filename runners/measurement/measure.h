@@ -99,6 +99,7 @@ struct Measurement {
   bool cancelled = false;
   std::string isolation;  // of the weakest confined process
   Conditions conditions;
+  double ticks_per_ns = 0;           // of the second clock, over all of it
   std::vector<std::string> outputs;  // standard output and error of each contestant's first launch
   std::vector<std::string> errors;
 

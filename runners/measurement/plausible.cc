@@ -10,10 +10,11 @@
 namespace kev {
 namespace {
 
-constexpr size_t kLeastWindows = 3;      // for a median that says something
-constexpr double kShortestCallNs = 0.1;  // an empty function can seem to take less than nothing
-constexpr double kSlackNs = 3e3;         // of CPU time before the order: wake-ups differ by this
-constexpr double kRefusedShare = 0.5;    // of a window
+constexpr size_t kLeastWindows = 3;        // for a median that says something
+constexpr double kLeastComparedNs = 20e3;  // reading two clocks takes some 50 ns
+constexpr double kShortestCallNs = 0.1;    // an empty function can seem to take less than nothing
+constexpr double kSlackNs = 3e3;           // of CPU time before the order: wake-ups differ by this
+constexpr double kRefusedShare = 0.5;      // of a window
 constexpr double kRefusedNs = 50e3;
 
 std::vector<double> Before(const std::vector<TimedWindow>& windows) {
@@ -46,6 +47,16 @@ double CallTimeOf(const std::vector<TimedWindow>& windows, const HarnessCost& co
   }
   if (all.empty()) return 0;
   return std::max(Median(undisturbed.size() >= kLeastWindows ? undisturbed : all), kShortestCallNs);
+}
+
+double ClocksApart(const std::vector<TimedWindow>& windows, double ticks_per_ns) {
+  std::vector<double> rates;
+  for (const TimedWindow& window : windows) {
+    if (window.ns >= kLeastComparedNs && !window.disturbed)
+      rates.push_back(window.ticks / window.ns);
+  }
+  if (rates.size() < kLeastWindows || !(ticks_per_ns > 0)) return NAN;
+  return std::fabs(Median(rates) / ticks_per_ns - 1);
 }
 
 EarlyWork WorkBeforeTheClock(const std::vector<TimedWindow>& windows,

@@ -23,14 +23,20 @@ struct TimedWindow {
   uint32_t calls = 0;
   double ns = 0;
   double before_ns = 0;  // CPU time of all threads from the thaw to the order
-  bool disturbed =
-      false;  // the judge itself was not running for a while: not used where others are
+  // The judge itself was not running for a while: not used where others are.
+  bool disturbed = false;
+  double ticks = 0;  // `ns` by the second clock
 };
 
 // Time of one call: the median over windows of (window - order) / calls, less an empty call.
 // Nothing else is taken off, so that time spent in a window is time spent in its calls. Windows
 // that were disturbed count only where there are no three others. 0 when no window has a call.
 double CallTimeOf(const std::vector<TimedWindow>& windows, const HarnessCost& cost);
+
+// How far the second clock says that these windows are from what the first one says, as a share of
+// their time: of the median window of 20 us and longer. `ticks_per_ns`: over the whole measurement.
+// NaN with fewer than three such windows, or when the rate is not known.
+double ClocksApart(const std::vector<TimedWindow>& windows, double ticks_per_ns);
 
 struct EarlyWork {
   double ns = 0;  // per window beyond what a trusted process needs and beyond noise; 0: none

@@ -223,6 +223,7 @@ bool TimedProcess::TimeWindow(size_t call, bool keep) {
   window.calls = count;
   window.ns = called.ns;
   window.before_ns = before;
+  window.ticks = static_cast<double>(called.ticks);
   window.disturbed =
       called.late_ns > std::max(kMostLateNs, 0.01 * called.ns) || held_up > kMostHeldUpNs;
   samples_[call].windows.push_back(window);

@@ -43,6 +43,9 @@ Result<BuildWords> WordsOf(const Job& job, const Task& task) {
                                        "', which task " + task.name + " does not have"};
     words.flags = variant->flags;
     if (Status added = AddLibraries(variant->libraries, task, &words); !added) return added.error();
+  } else if (Status added = AddLibraries(Strings(job.settings["libraries"]), task, &words);
+             !added) {
+    return added.error();
   }
   return words;
 }

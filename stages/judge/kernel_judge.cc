@@ -209,6 +209,26 @@ Status KernelJudge::Rank() {
   return {};
 }
 
+Result<JobResult> KernelJudge::Compare(const std::string& baseline, const std::string& candidate,
+                                       const std::string& label) {
+  const std::vector<Prepared>& all = run_->plan.prepared;
+  const auto plain =
+      std::find_if(all.begin(), all.end(), [](const Prepared& p) { return !p.reference; });
+  if (plain == all.end())
+    return Error{Code::kInvalid, "task " + run_->task.name + " has no baseline"};
+  Job job = JobFor(*FindStep(run_->plan, "confirm"), label);
+  for (const auto& [source, role] : {std::pair(&candidate, "candidate"), {&baseline, "baseline"}}) {
+    Result<std::vector<Artefact>> made = CompilePrepared(*plain, *source, role);
+    if (!made.ok()) return made.error();
+    job.artefacts.insert(job.artefacts.end(), made->begin(), made->end());
+  }
+  job.artefacts.insert(job.artefacts.end(), references_.begin(), references_.end());
+  job.settings.Set("baseline", plain->name);
+  job.settings.Set("ranking").Set(plain->name, 1.0);
+  if (options_.launches > 0) job.settings.Set("launches", options_.launches);
+  return Do(job);
+}
+
 Result<Judgement> KernelJudge::Judge(const std::string& source, const std::string& source_name) {
   Judgement judgement;
   if (source.find_first_not_of(" \t\r\n\v\f") == std::string::npos) {
@@ -227,7 +247,10 @@ Result<Judgement> KernelJudge::Judge(const std::string& source, const std::strin
     Job job = JobFor(step, "candidate");
     job.candidate->source = context_.Put(source);
     job.candidate->source_name = source_name;
-    if (step.kind != StageKind::kCompile) {
+    if (step.kind == StageKind::kCompile) {
+      const Value::List libraries(options_.libraries.begin(), options_.libraries.end());
+      if (!libraries.empty()) job.settings.Set("libraries", libraries);
+    } else {
       job.artefacts = artefacts;
       job.artefacts.insert(job.artefacts.end(), baselines_.begin(), baselines_.end());
       job.artefacts.insert(job.artefacts.end(), references_.begin(), references_.end());

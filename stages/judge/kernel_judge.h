@@ -29,6 +29,7 @@ struct JudgeOptions {
   int64_t secret = 0;        // of inputs and held-out shapes: nothing that proposes may know it
   uint32_t launches = 0;     // of the final measurement; 0: as many as a claim needs
   bool screen_only = false;  // check and measure as a search does first: fast, no claim
+  std::vector<std::string> libraries;  // of the task's, which kernels are linked with
   const std::atomic<bool>* cancelled = nullptr;
   std::function<void(const std::string&)> on_note = nullptr;  // e.g. that it waits for the CPU
 };
@@ -49,6 +50,12 @@ class KernelJudge {
 
   // `source_name`: its suffix says the language, which the target must have (CheckLanguage).
   Result<Judgement> Judge(const std::string& source, const std::string& source_name);
+
+  // One final measurement of `candidate` against `baseline`, two sources of the task's function
+  // that are built as its first baseline is. Nothing is verified but what a measurement checks
+  // itself. For counting how often the judge is right (tools/truth).
+  Result<JobResult> Compare(const std::string& baseline, const std::string& candidate,
+                            const std::string& label);
 
   // Whether the task can be hacked (stages/verify/qualify_task.h): compiles its own code, measures
   // nothing. Errors as of Make.

@@ -55,6 +55,17 @@ Result<LoadedRun> LoadForJudge(const std::string& task, const std::string& targe
   return std::move(*outcome.run);
 }
 
+Status CheckLibraries(const LoadedRun& run, const std::vector<std::string>& libraries) {
+  std::string known;
+  for (const auto& [name, unused] : run.task.libraries) known += (known.empty() ? "" : ", ") + name;
+  for (const std::string& name : libraries) {
+    if (run.task.libraries.contains(name)) continue;
+    return Error{Code::kInvalid, "task " + run.task.name + " declares no library '" + name + "'; " +
+                                     (known.empty() ? "it declares none" : "it declares " + known)};
+  }
+  return {};
+}
+
 Status CheckLanguage(const LoadedRun& run, const std::string& source_name) {
   const Target& target = run.targets.front();
   if (target.languages.contains(std::filesystem::path(source_name).extension().string())) return {};

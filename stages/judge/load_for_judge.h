@@ -18,6 +18,8 @@ namespace kev {
 Result<LoadedRun> LoadForJudge(const std::string& task, const std::string& target,
                                const std::string& shipped);
 
+// That the task declares these libraries; kInvalid says which it does.
+Status CheckLibraries(const LoadedRun& run, const std::vector<std::string>& libraries);
 // Whether `run`'s target compiles a file of this name; kInvalid says which suffixes it does.
 Status CheckLanguage(const LoadedRun& run, const std::string& source_name);
 

@@ -35,6 +35,7 @@ constexpr uint32_t kMostFinalLaunches = 40;
 // Further baselines are for information: few launches, and one where they are far behind.
 constexpr uint32_t kOtherLaunches = 3;
 constexpr double kFarBehind = 3;
+constexpr double kMostApart = 0.01;  // two clocks, of a suspect time
 // Another stream of random choices for a measurement that is made again.
 constexpr uint64_t kAgain = 0x616761696e;
 
@@ -220,6 +221,16 @@ class Profiling {
     options.stream += "/again";
     Result<Measurement> again = MeasureContest(options, enough);
     if (!again.ok()) return Failed(again.error());
+    for (const Measurement* one : {&*measured, &*again}) {
+      if (const double apart = ClocksApart(*one, *set_, contest_); apart > kMostApart) {
+        char text[200];
+        std::snprintf(text, sizeof(text),
+                      "a time above the machine's measured peak cannot be believed: its two clocks "
+                      "are %.1f %% apart",
+                      100 * apart);
+        return Failed(FailureClass::kInfrastructure, text);
+      }
+    }
     return Slower(std::move(result), Judge(*again));
   }
 

@@ -94,6 +94,15 @@ Interval SpeedupOver(const Measurement& measurement, const TimedSet& set, const 
   return Exponential(LogSpeedup(measurement, set, contest, baseline, candidate));
 }
 
+double ClocksApart(const Measurement& measurement, const TimedSet& set, const Contest& contest) {
+  std::vector<TimedWindow> windows;
+  for (const LaunchSamples& launch : measurement.samples) {
+    if (launch.contestant == contest.candidate && launch.call < set.visible)
+      windows.insert(windows.end(), launch.windows.begin(), launch.windows.end());
+  }
+  return ClocksApart(windows, measurement.ticks_per_ns);
+}
+
 bool IsDecided(const Measurement& measurement, const TimedSet& set, const Contest& contest) {
   const Interval speedup =
       LogSpeedup(measurement, set, contest, contest.baseline, contest.candidate);
@@ -125,6 +134,8 @@ Value FactsOf(const Measurement& measurement, const TimedSet& set, const Task& t
   facts.Set("noisy", noise.noisy);
   Value conditions = measurement.conditions.ToValue();
   if (noise.noisy) conditions.Set("noise", noise.reason);
+  if (const double apart = ClocksApart(measurement, set, contest); std::isfinite(apart))
+    conditions.Set("clocks_apart", apart);
   facts.Set("conditions", std::move(conditions));
 
   Value versus;

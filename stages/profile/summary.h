@@ -39,6 +39,9 @@ Interval SpeedupOver(const Measurement& measurement, const TimedSet& set, const 
 // faster, surely slower, or known to 1 %.
 bool IsDecided(const Measurement& measurement, const TimedSet& set, const Contest& contest);
 
+// ClocksApart of all windows of the candidate on visible workloads.
+double ClocksApart(const Measurement& measurement, const TimedSet& set, const Contest& contest);
+
 // Map of facts as in configs/contracts/profile.cc.
 Value FactsOf(const Measurement& measurement, const TimedSet& set, const Task& task,
               const Contest& contest);

@@ -42,6 +42,18 @@ TEST_CASE("disturbed windows count only where there are no others, windows witho
   CHECK(CallTimeOf(windows, {}) == 0);
 }
 
+TEST_CASE("two clocks are compared over windows that are long enough, and not held up") {
+  std::vector<TimedWindow> windows;
+  for (int i = 0; i < 5; ++i) windows.push_back({10, 300e3, 0, false, 600e3});
+  CHECK(ClocksApart(windows, 2) < 1e-9);
+  CHECK(ClocksApart(windows, 1.5) == doctest::Approx(1.0 / 3));
+  windows.push_back({10, 300e3, 0, true, 9e6});
+  windows.push_back({1, 10e3, 0, false, 9e6});
+  CHECK(ClocksApart(windows, 2) < 1e-9);
+  CHECK(std::isnan(ClocksApart({windows.begin(), windows.begin() + 2}, 2)));
+  CHECK(std::isnan(ClocksApart(windows, 0)));
+}
+
 TEST_CASE("a process that does what a trusted one does is charged nothing") {
   const std::vector<TimedWindow> trusted = Windows(10, 10, 300e3, 8e3);
   CHECK(WorkBeforeTheClock(Windows(10, 10, 300e3, 9e3), trusted).ns == 0);

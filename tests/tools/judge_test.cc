@@ -62,6 +62,25 @@ void CheckErrorObject(const CommandResult& result, int exit_code) {
 
 }  // namespace
 
+TEST_CASE("a kernel is linked with the libraries that are asked for, and that its task declares") {
+  Sandbox sandbox;
+  const std::string source = SourceDir() + "/configs/tasks/matmul/openblas.c";
+  const auto judge = [&](std::vector<std::string> more) {
+    more.insert(more.begin(),
+                {"kevolve", "judge", "--task", "matmul", "--source", source, "--screen", "--json"});
+    return sandbox.Run(more, std::chrono::seconds(100));
+  };
+  const CommandResult linked = judge({"--libraries", "openblas"});
+  CHECK_MESSAGE(linked.exit_code == kExitDone, linked.out << linked.err);
+  CHECK(DoneLine(linked)["verdict"] == "ok");
+  const CommandResult without = judge({});
+  CHECK(without.exit_code == kExitNoneStood);
+  CHECK(DoneLine(without)["verdict"] != "ok");
+  const CommandResult unknown = judge({"--libraries", "openblas,nosuch"});
+  CHECK(unknown.exit_code == kExitBadInput);
+  Contains(unknown.err, {"no library 'nosuch'", "openblas"});
+}
+
 TEST_CASE("an honest kernel is accepted with a speed-up, its interval and all samples") {
   Judged& judged = Shared();
   const std::string samples = judged.sandbox.Path("samples.json");

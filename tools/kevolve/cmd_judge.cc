@@ -134,6 +134,8 @@ int JudgeCommand(const JudgeCommandOptions& options) {
   if (!run.ok()) return bad_input(run.error());
   const std::string source_name = fs::path(options.source).filename().string();
   if (Status known = CheckLanguage(*run, source_name); !known.ok()) return bad_input(known.error());
+  if (Status known = CheckLibraries(*run, options.libraries); !known.ok())
+    return bad_input(known.error());
   if (Status there = CheckSamplesFile(options.samples); !there.ok())
     return bad_input(there.error());
   Result<JudgeFolders> folders = JudgeFolders::Make();
@@ -145,6 +147,7 @@ int JudgeCommand(const JudgeCommandOptions& options) {
   judge_options.scratch = folders->scratch();
   judge_options.launches = options.launches;
   judge_options.screen_only = options.screen;
+  judge_options.libraries = options.libraries;
   judge_options.cancelled = &interrupts.flag();
   judge_options.on_note = [](const std::string& note) {
     std::cerr << "kevolve: " << note << std::endl;

@@ -130,9 +130,10 @@ struct JudgeCommandOptions {
   std::string task;
   std::string target = "cpu";
   std::string source;
-  uint32_t launches = 0;  // 0: as many as a claim needs
-  bool screen = false;    // as a search screens: fast, no claim
-  std::string samples;    // file for all raw samples
+  uint32_t launches = 0;               // 0: as many as a claim needs
+  bool screen = false;                 // as a search screens: fast, no claim
+  std::vector<std::string> libraries;  // that the task declares and the kernel needs
+  std::string samples;                 // file for all raw samples
   bool json = false;
 };
 int JudgeCommand(const JudgeCommandOptions& options);

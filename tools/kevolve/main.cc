@@ -281,6 +281,10 @@ void AddWorker(CLI::App& app, Options* o) {
   judge->add_option("--target", o->judge.target, "Target to compile for and run on")
       ->capture_default_str();
   judge
+      ->add_option("--libraries", o->judge.libraries,
+                   "Libraries that the task declares, to link the kernel with (a,b or given again)")
+      ->delimiter(',');
+  judge
       ->add_option("--launches", o->judge.launches,
                    "Process launches of the measurement; without it, as many as a claim needs")
       ->check(CLI::Range(1, 1000));

@@ -11,10 +11,13 @@ namespace {
 // Launches of a baseline, a candidate and a control on one workload; times in ns.
 struct Timed {
   Timed() {
-    set.workloads = {{.name = "square", .weight = 1}};
+    Workload square;
+    square.name = "square";
+    square.weight = 1;
+    set.workloads = {square};
     set.visible = 1;
-    contest.contestants = {
-        {.role = "baseline"}, {.role = "candidate"}, {.role = "control", .name = "plain"}};
+    contest.contestants.resize(3);
+    contest.contestants[0].name = "plain";
     contest.control = 2;
     contest.final = contest.sequential = true;
   }
