@@ -183,7 +183,7 @@ TEST_CASE("kernels that crash, hang, write elsewhere or lie are only that candid
   std::map<int, std::string> verdicts;
   for (const Json& record : run["records"])
     verdicts[record["parameters"]["ACT"].get<int>()] = record["verdict"];
-  CHECK(verdicts[0] == "ok");
+  CHECK_MESSAGE(verdicts[0] == "ok", run["records"].dump());
   CHECK(verdicts[1] == "crashed");
   CHECK(verdicts[2] == "timeout");
   CHECK(verdicts[3] == "wrong");
@@ -284,6 +284,11 @@ TEST_CASE("a home that cannot be written, is too long or is not named is told") 
   tiny.sandbox.Write("file", "");
   tiny.sandbox.environment["KEVOLVE_HOME"] = tiny.sandbox.Path("file/home");
   CheckSays(tiny.Run(), kExitEnvironment, {"file/home", "Not a directory", "set KEVOLVE_HOME"});
+  tiny.sandbox.environment["KEVOLVE_HOME"] = tiny.sandbox.Path("file");
+  CheckSays(tiny.Kevolve({"list"}), kExitEnvironment, {"is not a folder", "set KEVOLVE_HOME"});
+  tiny.sandbox.environment["KEVOLVE_HOME"] = "/proc/nosuch";
+  CheckSays(tiny.Run(), kExitEnvironment, {"/proc/nosuch", "set KEVOLVE_HOME"});
+  CheckSays(tiny.Kevolve({"--nosuch"}), kExitBadInput, {"--nosuch", "before the subcommand"});
   const std::string longest = tiny.sandbox.Path(std::string(100, 'a'));
   tiny.sandbox.environment["KEVOLVE_HOME"] = longest;
   CheckSays(tiny.Run(), kExitEnvironment, {"socket path", "107", "shorter path"});

@@ -92,7 +92,8 @@ TEST_CASE("a cancelled run ends at once and keeps what it has found") {
   CHECK(DoneLine(result)["status"] == "cancelled");
   const CommandResult late = live.sandbox.Run({"kevolve", "cancel", live.run});
   CHECK(late.exit_code == kExitBadInput);
-  Contains(late.err, {"has ended", "kevolve show", "--candidates N"});
+  Contains(late.err, {"has ended (cancelled)", "kevolve show"});
+  CHECK(late.err.find("--candidates") == std::string::npos);  // it cannot go on
 }
 
 TEST_CASE("a live run's budget can be changed, and what is no budget is refused") {

@@ -357,6 +357,13 @@ int main(int argc, char** argv) {
 
   std::vector<std::string> names;
   for (const auto* sub : app.get_subcommands({})) names.push_back(sub->get_name());
+  const std::vector<std::string> general = {"--help", "-h", "--version"};
+  if (argc > 1 && argv[1][0] == '-' &&
+      std::find(general.begin(), general.end(), argv[1]) == general.end()) {
+    std::cerr << "kevolve: there is no option '" << argv[1]
+              << "' before the subcommand; `kevolve --help` lists what there is" << std::endl;
+    return kev::kExitBadInput;
+  }
   if (argc > 1 && argv[1][0] != '-' &&
       std::find(names.begin(), names.end(), argv[1]) == names.end()) {
     std::cerr << "kevolve: there is no subcommand '" << argv[1] << "'"

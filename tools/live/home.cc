@@ -57,7 +57,13 @@ std::string HomeFolder() {
 
 Status CheckHome() {
   for (const char* name : {"KEVOLVE_HOME", "XDG_STATE_HOME", "HOME"}) {
-    if (!FromEnvironment(name).empty()) return {};
+    if (FromEnvironment(name).empty()) continue;
+    std::error_code error;
+    const std::string home = HomeFolder();
+    if (!fs::exists(home, error) || fs::is_directory(home, error)) return {};
+    return Error{Code::kPermission, home +
+                                        " is not a folder, so there is no place for runs in it: "
+                                        "set KEVOLVE_HOME to a folder that you can write to"};
   }
   return Error{Code::kUnavailable,
                "neither KEVOLVE_HOME nor HOME is set, so there is no place for runs: set "
@@ -116,6 +122,7 @@ Result<RunFolder> CreateRunFolder(const std::string& id) {
   if (!error) fs::create_directory(folder.Logs(), error);
   if (error) {
     Error e = FromErrno(error.value(), "cannot make the run folder " + folder.path);
+    if (e.code == Code::kNotFound) e.code = Code::kPermission;  // nothing can be made there
     e.message += " (set KEVOLVE_HOME to a folder that you can write to)";
     return e;
   }
