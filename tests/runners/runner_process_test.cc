@@ -10,6 +10,8 @@
 #include <string>
 #include <vector>
 
+#include "runners/measurement/core_lock.h"
+#include "runners/measurement/core_visit.h"
 #include "tests/runners/support/compiled_kernel.h"
 
 using namespace std::chrono_literals;
@@ -288,6 +290,9 @@ TEST_CASE("a window's time is the judge's, and covers all of its calls") {
   CHECK(marked);
   double ghz = 0;
   Fixture clock(kRight);
+  // As in a measurement: on one core the two would take turns, a time slice each.
+  clock.options.core = TimingCore("last").value();
+  const CoreAvoidance away(clock.options.core);
   clock.process = std::move(RunnerProcess::Start(clock.options, *clock.arena).value());
   REQUIRE(clock.process->Prepare().ok());
   REQUIRE(clock.process->MeasureClock(&ghz).ok());
