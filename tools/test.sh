@@ -2,7 +2,7 @@
 # Installs what is missing, builds, and runs the tests; ends with CTest's summary and its exit status.
 #
 # usage: tools/test.sh [--fast] [arguments of ctest, e.g. -R placer]     --fast: the unit and contract rings only
-# Without arguments: all but the hostile and unusual kernels, which are `tools/test.sh -L trust`.
+# Without arguments: ring 1. `tools/test.sh -L long` has the end-to-end tests that take minutes, `-L trust` the hostile and unusual kernels.
 set -euo pipefail
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 # shellcheck source=tools/packages.sh
@@ -22,7 +22,7 @@ for argument in "$@"; do
   esac
 done
 
-((${#arguments[@]})) || arguments=(-LE '^trust$')
+((${#arguments[@]})) || arguments=(-LE '^(trust|long)$')
 
 require_packages "${BUILD_PACKAGES[@]}" "${TEST_PACKAGES[@]}" || exit
 build_release all || exit

@@ -76,7 +76,8 @@ class Ticket {
       const std::string before = Before();
       if (before.empty()) return true;
       ahead_ = openat(folder_, before.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-      if (ahead_ < 0 && errno == EACCES) return true;  // whoever hides a ticket has none
+      // Whoever hides a ticket has none, and without descriptors nobody can be looked at.
+      if (ahead_ < 0 && errno != ENOENT) return true;
       if (ahead_ >= 0 && flock(ahead_, LOCK_SH | LOCK_NB) == 0) {  // its process is gone
         close(std::exchange(ahead_, -1));
         if (unlinkat(folder_, before.c_str(), 0) != 0 && errno != ENOENT) ignored_.insert(before);
