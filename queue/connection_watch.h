@@ -18,12 +18,17 @@ namespace kev {
 
 class ConnectionWatch {
  public:
-  void Accepted(int descriptor) { open_[descriptor] = {++last_, true}; }
-  void Closed(int descriptor) {
+  // Both give the connection's number; 0: such a connection is not known.
+  uint64_t Accepted(int descriptor) {
+    open_[descriptor] = {++last_, true};
+    return last_;
+  }
+  uint64_t Closed(int descriptor) {
     const auto it = open_.find(descriptor);
-    if (it == open_.end() || !it->second.open) return;
+    if (it == open_.end() || !it->second.open) return 0;
     it->second.open = false;
     closed_.push_back(it->second.number);
+    return it->second.number;
   }
   // The number of what uses the descriptor now, or used it last; 0: not known. One that is closed
   // already is reported closed again, since the session begins only now.

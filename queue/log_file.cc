@@ -311,6 +311,11 @@ Result<std::unique_ptr<LogFile>> LogFile::Read(const std::string& path, uint64_t
                  "cannot open log file " + path + ": " + std::strerror(errno)};
   }
   auto file = std::make_unique<File>(path, fd, false);
+  struct stat st{};
+  fstat(fd, &st);
+  // A file shorter than its first lines is being made, or was when the machine went down.
+  if (static_cast<size_t>(st.st_size) < kPrefixBytes + kRecordHeaderBytes && need_to == UINT64_MAX)
+    return std::unique_ptr<LogFile>(std::move(file));
   if (Status s = file->Scan(); !s.ok()) return s.error();
   if (file->damage() && file->last_seq() < need_to) return *file->damage();
   return std::unique_ptr<LogFile>(std::move(file));

@@ -29,7 +29,8 @@ class LogFile {
   static Result<std::unique_ptr<LogFile>> Open(const std::string& path, const Value& header,
                                                std::optional<uint64_t> keep_to = std::nullopt);
   // For reading only: nothing is changed, a cut tail is left out. Damage is no error when what
-  // comes before reaches event `need_to`. kNotFound when there is none.
+  // comes before reaches event `need_to`; without it a file that is only being made is an empty
+  // one. kNotFound when there is none.
   static Result<std::unique_ptr<LogFile>> Read(const std::string& path,
                                                uint64_t need_to = UINT64_MAX);
 

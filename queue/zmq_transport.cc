@@ -11,6 +11,7 @@
 #include <cstring>
 #include <map>
 #include <optional>
+#include <unordered_map>
 #include <utility>
 
 #include "queue/access.h"
@@ -111,10 +112,13 @@ class Router final : public ZmqTransport, private FrameSink {
   std::optional<ZmqMonitor> monitor_;
   std::optional<ZmqSocket> socket_;
   ConnectionWatch watch_;
-  std::map<int, std::string> addresses_;  // by descriptor, where keys are asked for
-  size_t refused_keys_ = 0;               // whose connection has not ended yet
-  const char* turned_away_ = nullptr;     // why the connection that ends next was refused
-  std::vector<uint64_t> closed_;          // to be told when all is read
+  // Addresses, by connection, of those who came over tcp where keys are asked for, and have not
+  // said anything yet.
+  std::unordered_map<uint64_t, std::string> silent_;
+  size_t refused_keys_ = 0;            // whose connection has not ended yet
+  const char* turned_away_ = nullptr;  // why the connection that ends next was refused
+  bool told_ = false;                  // the connection that ends next has been told of
+  std::vector<uint64_t> closed_;       // to be told when all is read
   EngineProtocol protocol_;
   AnyOf any_;
   Multipart message_;
@@ -187,7 +191,11 @@ std::vector<Inbound> Router::Receive(size_t most) {
   }
   if (drained) {
     for (const uint64_t connection : watch_.TakeClosed()) closed_.push_back(connection);
-    for (const uint64_t connection : closed_) protocol_.Closed(connection);
+    for (const uint64_t connection : closed_) {
+      protocol_.Closed(connection);
+      if (auto silent = silent_.extract(connection))
+        protocol_.TurnedAway(silent.mapped(), "it left without a word of the protocol", now);
+    }
     closed_.clear();
     protocol_.Expire(now);
   }
@@ -205,8 +213,8 @@ void Router::ReadEvents() {
     const int descriptor = static_cast<int>(event->value);
     switch (event->kind) {
       case ZmqEvent::Kind::kAccepted:
-        watch_.Accepted(descriptor);
-        if (guard_) addresses_[descriptor] = AddressOf(descriptor);
+        if (const uint64_t connection = watch_.Accepted(descriptor); guard_ && event->tcp)
+          silent_[connection] = AddressOf(descriptor);
         break;
       // The connection that was refused is the one whose end follows.
       case ZmqEvent::Kind::kOtherMechanism:
@@ -214,20 +222,25 @@ void Router::ReadEvents() {
         break;
       case ZmqEvent::Kind::kKeyRefused:
         if (refused_keys_ > 0) --refused_keys_;
+        told_ = true;
         break;
       // Who notices first that the other end has no keys hangs up. With an unknown key the guard
       // has said it already. Over ipc somebody only looks whether the engine listens.
       case ZmqEvent::Kind::kHandshakeBroken:
-        if (event->tcp && refused_keys_ > 0)
+        if (event->tcp && refused_keys_ > 0) {
           --refused_keys_;
-        else if (event->tcp)
+          told_ = true;
+        } else if (event->tcp) {
           turned_away_ = "it came without a key, or does not speak the protocol";
+        }
         break;
       case ZmqEvent::Kind::kDisconnected:
-        watch_.Closed(descriptor);
-        if (turned_away_ != nullptr && guard_)
-          protocol_.TurnedAway(addresses_[descriptor], turned_away_, NowUs());
+        if (const auto it = silent_.find(watch_.Closed(descriptor)); it != silent_.end()) {
+          if (turned_away_ != nullptr) protocol_.TurnedAway(it->second, turned_away_, NowUs());
+          if (turned_away_ != nullptr || told_) silent_.erase(it);
+        }
         turned_away_ = nullptr;
+        told_ = false;
         break;
       default:
         break;
@@ -242,6 +255,7 @@ PeerProof Router::Prove() {
   ReadEvents();
   PeerProof proof;
   proof.connection = watch_.NumberOf(message_.SourceDescriptor());
+  silent_.erase(proof.connection);
   const std::string address = message_.Property("Peer-Address");
   // ipc: "localhost:uid:gid:pid"; tcp: always in digits.
   const bool ipc = address.starts_with("localhost:");

@@ -1,9 +1,13 @@
 // Who may come in: access files, and what they are good for over real sockets.
 #include "queue/access.h"
 
+#include <arpa/inet.h>
 #include <doctest/doctest.h>
+#include <netinet/in.h>
 #include <poll.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <chrono>
@@ -284,6 +288,46 @@ TEST_CASE("with keys, nobody else comes in over tcp, and each hears why") {
     REQUIRE(chmod((folder / "access").c_str(), 0644) == 0);
     CHECK(Ask(tcp, folder / "access").error().message.find("chmod 600") != std::string::npos);
   }
+}
+
+TEST_CASE("a peer that has gone before it was looked at has an unknown address, not half of one") {
+  ScratchFolder folder;
+  auto engine = ZmqTransport::Bind(Keyed(folder));
+  REQUIRE(engine.ok());
+  std::string tcp;
+  for (const std::string& endpoint : (*engine)->Endpoints()) {
+    if (endpoint.starts_with("tcp://")) tcp = endpoint;
+  }
+  const int peer = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  address.sin_port = htons(static_cast<uint16_t>(std::stoi(tcp.substr(tcp.rfind(':') + 1))));
+  REQUIRE(connect(peer, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
+  std::string greeting, why;
+  SUBCASE("without a key") {
+    greeting = "\xff" + std::string(8, '\0') + "\x7f\x03\x01NULL";  // ZMTP 3.1
+    greeting.resize(64);
+    why = "without a key";
+  }
+  SUBCASE("with another protocol") {
+    greeting = "GET / HTTP/1.1\r\nHost: kevolve\r\n\r\n";
+    why = "without a word of the protocol";
+  }
+  REQUIRE(write(peer, greeting.data(), greeting.size()) > 0);
+  char answer[64];
+  while (read(peer, answer, sizeof answer) > 0) {
+  }  // the engine's end is closed
+  close(peer);
+  std::string reason;
+  for (int i = 0; i < 1000 && reason.empty(); ++i) {
+    for (const Inbound& m : (*engine)->Receive(100)) {
+      if (const auto* lost = std::get_if<SessionLost>(&m.message)) reason = lost->reason;
+    }
+    if (reason.empty()) poll(nullptr, 0, 5);
+  }
+  CHECK_MESSAGE(reason.find("(unknown address)") != std::string::npos, reason);
+  CHECK_MESSAGE(reason.find(why) != std::string::npos, reason);
 }
 
 TEST_CASE("a key where the engine asks for none is refused in words") {

@@ -369,9 +369,11 @@ TEST_CASE("a judge that was held up says how late it may have seen the answer") 
         HeldUp::was_in_time() && times.late_ns >= std::chrono::nanoseconds(HeldUp::kAfter).count();
   }
   CHECK(told);
-  // Nothing holds it up: the answer is seen with the look after.
+  // When nothing holds it up, the answer is seen with the look after. While the two share a core
+  // they hold each other up.
   double least = 1;
-  for (int i = 0; i < 1000; ++i) {
+  for (const auto end = RunnerProcess::Clock::now() + 60s;
+       least >= 0.5 && RunnerProcess::Clock::now() < end;) {
     OrderTimes times;
     *go = 1;
     REQUIRE(kernel.process->Call(0, {&slot, 1}, 10s, &times).ok());

@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -310,6 +311,9 @@ TEST_CASE("an endpoint that is malformed, open to the world or in use is told") 
   CheckSays(tiny.Run({"--listen", "here"}), kExitBadInput, {"--listen here", "tcp://ADDRESS:PORT"});
   CheckSays(tiny.Run({"--listen", "tcp://127.0.0.1:99999"}), kExitBadInput, {"99999", "65535"});
   CheckSays(tiny.Run({"--listen", "tcp://0.0.0.0:0"}), kExitBadInput, {"--insecure"});
+  CheckSays(tiny.Run({"--listen", "tcp://127.0.0.1:0", "--insecure", "--access",
+                      tiny.sandbox.Path("access")}),
+            kExitBadInput, {"--insecure", "--access", "one of the two"});
   const int taken = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   sockaddr_in address{};
   address.sin_family = AF_INET;
@@ -398,6 +402,10 @@ TEST_CASE("a run in use, an archive that cannot be written and a name that is no
   for (const char* name : {"empty.kevrun", "noise.kevrun"})
     CheckSays(tiny.Kevolve({"show", tiny.sandbox.Path(name)}), kExitBadInput,
               {name, "is not a run archive"});
+  const std::string pipe = tiny.sandbox.Path("pipe.kevrun");
+  REQUIRE(mkfifo(pipe.c_str(), 0600) == 0);
+  for (const char* command : {"show", "replay", "import"})
+    CheckSays(tiny.Kevolve({command, pipe}), kExitBadInput, {"pipe.kevrun", "not a regular file"});
   CheckSays(tiny.Kevolve({"replay", tiny.sandbox.Path("head.kevrun")}), kExitBadInput,
             {"head.kevrun", "is cut off"});
   CheckSays(tiny.Kevolve({"show", tiny.sandbox.Path("cut.kevrun")}), kExitDone,

@@ -96,6 +96,8 @@ TEST_CASE(
   // An ended run is not driven: it says how the job gets its other try, of which it dies again.
   CheckSays(tiny.Kevolve({"dlq", "retry", run, job}), kExitBadInput,
             {"resume " + run + " --retry " + job});
+  CheckSays(tiny.Kevolve({"dlq", "retry", run, "c1/nosuch"}), kExitBadInput,
+            {"no dead letter 'c1/nosuch'"});
   CheckSays(tiny.Kevolve({"resume", run, "--retry", "c1/nosuch"}), kExitBadInput,
             {"no dead letter 'c1/nosuch'"});
   const CommandResult again = tiny.Kevolve({"resume", run, "--retry", job, "--json"});

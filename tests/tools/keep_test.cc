@@ -4,6 +4,8 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <set>
+#include <sstream>
 
 #include "tests/tools/support/contains.h"
 #include "tests/tools/support/service.h"
@@ -38,8 +40,8 @@ std::string Archive(const Sandbox& sandbox, const std::string& run) {
   return sandbox.Path("runs/" + run + "/run.kevrun");
 }
 
-// One command to a redis-server on the run's files, started for it.
-void Redis(const Sandbox& sandbox, const std::string& run, std::vector<std::string> words) {
+// One command to a redis-server on the run's files, started for it; what it printed.
+std::string Redis(const Sandbox& sandbox, const std::string& run, std::vector<std::string> words) {
   const std::string folder = sandbox.Path("runs/" + run + "/redis");
   const std::string socket = sandbox.Path("r.sock");
   RunningCommand server({"redis-server", "--port", "0", "--unixsocket", socket, "--dir", folder,
@@ -54,26 +56,33 @@ void Redis(const Sandbox& sandbox, const std::string& run, std::vector<std::stri
   CHECK_MESSAGE(result.exit_code == 0, result.out << result.err);
   cli({"SHUTDOWN"});
   server.Wait(std::chrono::seconds(20));
+  return result.out;
+}
+
+// Starts a command that drives the sandbox's run, and kills it all when the run's log file has
+// grown by so much.
+void DriveAndKill(Sandbox* sandbox, std::vector<std::string> words, uint64_t grown) {
+  words.insert(words.end(), {"--durability", "normal", "--quiet"});
+  const auto size = [&]() -> uint64_t {
+    const std::vector<std::string> runs = sandbox->RunIds();
+    std::error_code none;
+    const uint64_t bytes =
+        runs.empty() ? 0 : fs::file_size(sandbox->Path("runs/" + runs[0] + "/log.kevrun"), none);
+    return bytes == static_cast<uint64_t>(-1) ? 0 : bytes;
+  };
+  const uint64_t before = size();
+  RunningCommand* command = sandbox->Start(words);
+  REQUIRE(WaitUntil([&] { return size() > before + grown; }, kServiceLimit));
+  KillEverything(*sandbox);
+  command->Wait(kServiceLimit);
 }
 
 // A run of null stages that was killed when it had taken snapshots and let records go.
 std::string Compacted(Sandbox* sandbox) {
-  RunningCommand* command =
-      sandbox->Start({"kevolve", "run", Fixture("../../chaos/null.yaml"), "--candidates", "200000",
-                      "--durability", "normal", "--snapshot-every", "1000", "--quiet"});
-  const auto log = [&](const std::string& id) {
-    return sandbox->Path("runs/" + id + "/log.kevrun");
-  };
-  std::error_code none;
-  REQUIRE(WaitUntil(
-      [&] {
-        const std::vector<std::string> runs = sandbox->RunIds();
-        return !runs.empty() && fs::exists(log(runs[0])) &&
-               fs::file_size(log(runs[0]), none) > (1 << 20);
-      },
-      kServiceLimit));
-  KillEverything(*sandbox);
-  command->Wait(kServiceLimit);
+  DriveAndKill(sandbox,
+               {"kevolve", "run", Fixture("../../chaos/null.yaml"), "--candidates", "200000",
+                "--snapshot-every", "1000"},
+               1 << 20);
   return sandbox->RunIds().at(0);
 }
 
@@ -173,6 +182,50 @@ TEST_CASE("an unfinished run is exported and goes on where it is imported") {
   const std::vector<Json> before = LogOf(here, run), after = LogOf(there, run);
   REQUIRE(after.size() > before.size());
   for (size_t i = 0; i < before.size(); ++i) CHECK(before[i] == after[i]);
+}
+
+TEST_CASE("an export beside a run's end has all that its log names") {
+  Sandbox sandbox;
+  RunningCommand* command =
+      sandbox.Start({"kevolve", "run", Fixture("../../chaos/null.yaml"), "--candidates", "4000",
+                     "--durability", "normal", "--snapshot-every", "1000", "--quiet"});
+  REQUIRE(WaitUntil([&] { return !sandbox.RunIds().empty(); }, kServiceLimit));
+  const std::string run = sandbox.RunIds()[0];
+  const auto has_begun = [&] {
+    const CommandResult shown = sandbox.Run({"kevolve", "show", run, "--json"});
+    if (shown.exit_code == kExitEnvironment) Contains(shown.err, {"try again in a moment"});
+    return shown.exit_code == kExitDone && DoneLine(shown)["candidates"] > 0;
+  };
+  REQUIRE(WaitUntil(has_begun, kServiceLimit));
+  // One after another, until one began after the end: one of them read while the run ended.
+  std::vector<std::string> files;
+  for (bool over = false; !over;) {
+    over = command->Ended();
+    const std::string file = sandbox.Path("export" + std::to_string(files.size()) + ".kevrun");
+    const CommandResult exported =
+        sandbox.Run({"kevolve", "export", run, "-o", file}, kServiceLimit);
+    REQUIRE_MESSAGE(exported.exit_code == kExitDone, exported.err);
+    files.push_back(file);
+  }
+  CHECK(files.size() > 1);
+  for (const std::string& file : files) {
+    const CommandResult checked = sandbox.Run({"kevolve", "fsck", file}, kServiceLimit);
+    CHECK_MESSAGE(checked.exit_code == kExitDone, checked.err);
+  }
+  CHECK(command->Wait(kServiceLimit).exit_code == kExitDone);
+}
+
+TEST_CASE("an export says which blobs are gone") {
+  Sandbox sandbox;
+  const std::string run = Interrupted(&sandbox);
+  const std::string source =
+      Json::parse(sandbox.Run({"kevolve", "show", run, "c1", "--json"}).out)["source"];
+  Redis(sandbox, run, {"DEL", "kev:blob:" + source});
+  const std::string file = sandbox.Path("out.kevrun");
+  const CommandResult exported = sandbox.Run({"kevolve", "export", run, "-o", file});
+  CHECK(exported.exit_code == kExitDiffers);
+  Contains(exported.err, {"without 1 blob(s)", source.substr(0, 12).c_str(), "Keep the run"});
+  CHECK(sandbox.Run({"kevolve", "fsck", file}).exit_code == kExitDiffers);
 }
 
 TEST_CASE("a file with a cut tail is imported as far as it goes, and what is missing is said") {
@@ -284,6 +337,24 @@ TEST_CASE("a compacted run is read from its newest snapshot, without what has en
     CHECK(ended["state"] == "done");
     CHECK(ended["speedup"].is_number());
   }
+}
+
+TEST_CASE("what an engine had not let go when it was killed, a later one lets go") {
+  Sandbox sandbox;
+  const std::string run = Compacted(&sandbox);
+  const std::vector<std::string> resume{"kevolve", "resume", run, "--snapshot-every", "1000"};
+  DriveAndKill(&sandbox, resume, 100 << 10);
+  const auto keys = [&] {
+    std::istringstream lines(Redis(sandbox, run, {"--scan", "--pattern", "kev:*:*"}));
+    std::set<std::string> all;
+    for (std::string key; std::getline(lines, key);) all.insert(key);
+    return all;
+  };
+  const std::set<std::string> left = keys();
+  DriveAndKill(&sandbox, resume, 4 << 20);
+  size_t still = 0;  // the best ones, the log, the snapshot
+  for (const std::string& key : keys()) still += left.contains(key) ? 1 : 0;
+  CHECK_MESSAGE(still * 10 < left.size(), still << " of " << left.size());
 }
 
 TEST_CASE("fsck finds a damaged snapshot, and takes it away") {

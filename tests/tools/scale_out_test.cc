@@ -134,6 +134,17 @@ TEST_CASE("listening beyond loopback without keys is refused unless it is accept
   CHECK(sandbox.Processes().empty());
 }
 
+TEST_CASE("who listens on every address says by which name another machine finds it") {
+  char host[256] = "";
+  REQUIRE(gethostname(host, sizeof(host) - 1) == 0);
+  Sandbox sandbox;
+  RunningCommand* run = StartRun(&sandbox, "tcp://0.0.0.0:0", /*insecure=*/true);
+  const std::string endpoint = Endpoint(run);
+  CHECK_MESSAGE(endpoint.starts_with("tcp://" + std::string(host) + ":"), endpoint);
+  CHECK(run->OutSoFar().find("--connect tcp://0.0.0.0") == std::string::npos);
+  KillEverything(sandbox);
+}
+
 TEST_CASE("an address in use is refused with its name") {
   Sandbox sandbox;
   RunningCommand* first = StartRun(&sandbox, "tcp://127.0.0.1:0", /*insecure=*/false);

@@ -40,13 +40,6 @@ int ExportCommand(const KeepOptions& options) {
                                         return bytes;
                                       });
   if (!written.ok()) return Complain(written.error());
-  // It ended while it was read, and what was in the store is in its own archive now.
-  const auto folder = FindRunFolder(id);
-  if (without > 0 && !run.store_address.empty() && folder &&
-      std::filesystem::exists(folder->Archive(), error)) {
-    std::filesystem::remove(options.output, error);
-    return ExportCommand(options);
-  }
   const bool ended = run.core->phase() == Phase::kEnded;
   if (options.json) {
     Value v;

@@ -102,7 +102,16 @@ Result<std::unique_ptr<RunCore>> RunLog::Load(RedisStore& store, RunCore::Option
   };
   Status s;
   if (core) {
-    s = store.ForEachEntry(run_, core->last_seq() + 1, fold);
+    // The store keeps entries before its newest snapshot until the next one: an engine that was
+    // killed upon the snapshot had not moved their blobs.
+    const auto named = [&](LogEntry entry) {
+      if (entry.last_seq > snapshot_seq_) return fold(std::move(entry));
+      if (const auto group = DecodeGroup(entry.body, entry.digest)) {
+        ForEachNamedBlob(*group, [&](const BlobRef& ref) { left_.push_back(ref.sha256); });
+      }  // else it is for fsck to tell of
+      return Status();
+    };
+    s = store.ForEachEntry(run_, *first, named);
   } else {
     core = std::make_unique<RunCore>(run_, options);
     s = ForEachEntry(run_, path_, store, fold);

@@ -37,7 +37,17 @@ class RedisRun : public StoredRun {
     store_.reset();
     if (server_) (void)server_->Stop();
   }
-  Result<std::string> Blob(const std::string& sha256) override { return blobs_.Read(sha256); }
+  // The run may end while it is read: what was in the store is in its archive then.
+  Result<std::string> Blob(const std::string& sha256) override {
+    auto bytes = blobs_.Read(sha256);
+    if (bytes) return bytes;
+    const std::string archive = RunFolder{id, where}.Archive();
+    std::error_code ignored;
+    if (!archive_ && std::filesystem::exists(archive, ignored)) {
+      if (auto reader = ArchiveReader::Open(archive); reader.ok()) archive_ = std::move(*reader);
+    }
+    return archive_ ? archive_->Blob(sha256) : bytes;
+  }
   RedisStore& store() { return *store_; }
 
  private:
@@ -46,6 +56,7 @@ class RedisRun : public StoredRun {
   std::unique_ptr<EmbeddedRedis> server_;  // null while a live engine has its own
   std::unique_ptr<RedisStore> store_;
   StoredBlobs blobs_;
+  std::unique_ptr<ArchiveReader> archive_;
 };
 
 Result<std::unique_ptr<StoredRun>> OpenArchive(const std::string& path) {
@@ -102,6 +113,10 @@ Result<std::unique_ptr<RedisRun>> OpenRedis(const RunFolder& folder) {
     live = engine->path == folder.path || !FolderLock::Borrow(folder.path, "run " + folder.id).ok();
   }
   auto store = RedisStore::Connect(address);
+  if (!store && live)
+    return Error{store.error().code, store.error().message +
+                                         "; the run is live, and its engine just starts, restores "
+                                         "or ends its store: try again in a moment"};
   if (!store) return store.error();
   auto run =
       std::make_unique<RedisRun>(std::move(held), std::move(server), std::move(*store), *engine);
@@ -136,9 +151,11 @@ Result<std::unique_ptr<StoredRun>> OpenAs(const std::string& name, const OfRedis
   if (!folder) return folder.error();
   if (std::filesystem::exists(folder->Archive(), error)) return OpenArchive(folder->Archive());
   auto run = OpenRedis(*folder);
-  if (!run) return run.error();
-  if (Status s = of_redis(**run); !s.ok()) return s.error();
-  return std::unique_ptr<StoredRun>(std::move(*run));
+  const Status read = run ? of_redis(**run) : Status(run.error());
+  if (read.ok()) return std::unique_ptr<StoredRun>(std::move(*run));
+  // It ended meanwhile, and its store with it.
+  if (std::filesystem::exists(folder->Archive(), error)) return OpenArchive(folder->Archive());
+  return read.error();
 }
 
 Result<std::unique_ptr<StoredRun>> Folded(Result<std::unique_ptr<StoredRun>> run) {
