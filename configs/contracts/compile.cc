@@ -8,10 +8,9 @@ std::vector<StageContract> CompileContracts() {
   compile.kind = StageKind::kCompile;
   compile.about =
       "Runs the target's compiler on the candidate's source. Gives one or more artefacts; the "
-      "compiler's output is "
-      "kept as a blob. Verdicts: ok, no_compile, timeout, resources. Answers from its cache when "
-      "compiler, flags "
-      "and source are the same.";
+      "compiler's output is kept as the blob `stderr`, and what gcc or clang say of vectorisation "
+      "as `remarks`, which the artefact names for profile. Verdicts: ok, no_compile, timeout, "
+      "resources. Answers from its cache when compiler, flags and source are the same.";
   compile.facts = {
       {"seconds", FieldType::kDouble, "s", "time the compiler took; of the first time when cached"},
       {"bytes", FieldType::kInt, "bytes", "size of the machine code"},

@@ -14,7 +14,8 @@ std::vector<StageContract> ProfileContracts() {
       "them, and "
       "`profile`, JSON of a few KiB about why the candidate is as slow as it is (time_s, "
       "bottleneck, "
-      "roofline, hot_loop, mix, static, workloads, peaks, absent). A final result that is suspect "
+      "roofline, hot_loop, mix, static, remarks, workloads, peaks, absent). A final result that is "
+      "suspect "
       "is "
       "measured again and the slower one kept; `samples_other` has the other. "
       "Intervals are at 95 %.";

@@ -6,10 +6,10 @@
 #include <sstream>
 #include <tuple>
 
-#include "runners/analysis/tool_process.h"
-
 namespace kev {
 namespace {
+
+constexpr std::string_view kDone = ": vectorized: ", kMissed = ": missed: ";
 
 struct Line {
   int number = 0;
@@ -58,22 +58,6 @@ int RankOf(const Remark& remark) {
   return remark.text.find("not vectorized") != std::string::npos ? 1 : 2;
 }
 
-bool IsClang(const std::string& compiler) {
-  const auto version = RunTool({compiler, "--version"}, "");
-  return version && version->out.find("clang") != std::string::npos;
-}
-
-std::vector<std::string> WithoutOutput(const std::vector<std::string>& argv) {
-  std::vector<std::string> words;
-  for (size_t i = 0; i < argv.size(); ++i) {
-    if (argv[i] == "-o")
-      ++i;
-    else
-      words.push_back(argv[i]);
-  }
-  return words;
-}
-
 }  // namespace
 
 std::vector<Remark> ParseRemarks(std::string_view output, std::string_view source, size_t most) {
@@ -99,24 +83,48 @@ std::vector<Remark> ParseRemarks(std::string_view output, std::string_view sourc
   return kept;
 }
 
-Result<std::vector<Remark>> CompilerRemarks(const std::vector<std::string>& argv,
-                                            const std::string& source, const std::string& folder) {
-  std::vector<std::string> words = WithoutOutput(argv);  // gcc takes one -o only
-  if (IsClang(argv[0]))
-    words.insert(words.end(), {"-Rpass=loop-vectorize", "-Rpass-missed=loop-vectorize",
-                               "-Rpass-analysis=loop-vectorize"});
-  else
-    words.push_back("-fopt-info-vec-all");
-  const ToolFolder scratch;
-  words.insert(words.end(), {"-S", "-o", scratch.path() + "/remarks.s"});
-  ToolLimits limits;
-  limits.folder = folder;
-  limits.deadline = std::chrono::seconds(60);
-  const auto done = RunTool(words, "", limits);
-  if (!done) return done.error();
-  if (!done->Succeeded())
-    return Error{Code::kInvalid, "compiling again for remarks failed: " + done->err.substr(0, 300)};
-  return ParseRemarks(done->err + done->out, source);
+std::vector<std::string> RemarkWords(const std::string& version, const std::string& file) {
+  if (version.find("clang version") != std::string::npos)
+    return {"-Rpass=loop-vectorize", "-Rpass-missed=loop-vectorize",
+            "-Rpass-analysis=loop-vectorize"};
+  if (version.find("Free Software Foundation") != std::string::npos)
+    return {"-fopt-info-vec-all=" + file};
+  return {};
+}
+
+std::string TakeRemarks(std::string* messages) {
+  std::string kept, remarks;
+  bool below = false;  // a remark: the source that it is about follows, indented
+  std::istringstream lines{*messages};
+  for (std::string line; std::getline(lines, line);) {
+    below = line.find(": remark: ") != std::string::npos || (below && line.starts_with(' '));
+    (below ? remarks : kept) += line + "\n";
+  }
+  if (!remarks.empty()) *messages = kept;
+  return remarks;
+}
+
+std::string ToText(const std::vector<Remark>& remarks) {
+  std::string text;
+  for (const Remark& remark : remarks)
+    text += std::to_string(remark.line) + std::string(remark.vectorized ? kDone : kMissed) +
+            remark.text + "\n";
+  return text;
+}
+
+std::vector<Remark> RemarksFrom(std::string_view text) {
+  std::vector<Remark> remarks;
+  std::istringstream lines{std::string(text)};
+  for (std::string line; std::getline(lines, line);) {
+    const std::string_view rest =
+        std::string_view(line).substr(std::min(line.find(':'), line.size()));
+    const bool vectorized = rest.starts_with(kDone);
+    const int number = std::atoi(line.c_str());
+    if (number <= 0 || (!vectorized && !rest.starts_with(kMissed))) continue;
+    remarks.push_back(
+        {number, vectorized, std::string(rest.substr((vectorized ? kDone : kMissed).size()))});
+  }
+  return remarks;
 }
 
 std::vector<std::string> TwinArguments(std::vector<std::string> argv) {

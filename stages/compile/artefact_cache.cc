@@ -35,10 +35,10 @@ bool WriteAll(const fs::path& path, const std::string& bytes) {
 
 // The digest of the lines before it closes the file.
 std::string MetaOf(const CompiledOnce& entry) {
-  std::string lines = std::string(kFirstLine) + "\nverdict " +
-                      (entry.compiled ? "ok" : "no_compile") + "\nseconds " +
-                      FormatDouble(entry.seconds) + "\nartefact " + Sha256Hex(entry.artefact) +
-                      "\nstderr " + Sha256Hex(entry.output) + "\n";
+  std::string lines =
+      std::string(kFirstLine) + "\nverdict " + (entry.compiled ? "ok" : "no_compile") +
+      "\nseconds " + FormatDouble(entry.seconds) + "\nartefact " + Sha256Hex(entry.artefact) +
+      "\nstderr " + Sha256Hex(entry.output) + "\nremarks " + Sha256Hex(entry.remarks) + "\n";
   return lines + "meta " + Sha256Hex(lines) + "\n";
 }
 
@@ -51,7 +51,8 @@ std::optional<CompiledOnce> ArtefactCache::Load(const std::string& key) const {
   std::optional<std::string> meta = ReadAll(folder / "meta");
   std::optional<std::string> artefact = ReadAll(folder / "artefact");
   std::optional<std::string> output = ReadAll(folder / "stderr");
-  if (!meta || !artefact || !output) return std::nullopt;
+  std::optional<std::string> remarks = ReadAll(folder / "remarks");
+  if (!meta || !artefact || !output || !remarks) return std::nullopt;
   CompiledOnce entry;
   std::istringstream lines(*meta);
   for (std::string line; std::getline(lines, line);) {
@@ -61,6 +62,7 @@ std::optional<CompiledOnce> ArtefactCache::Load(const std::string& key) const {
   }
   entry.artefact = std::move(*artefact);
   entry.output = std::move(*output);
+  entry.remarks = std::move(*remarks);
   if (MetaOf(entry) != *meta) return std::nullopt;
   return entry;
 }
@@ -73,7 +75,8 @@ Status ArtefactCache::Store(const std::string& key, const CompiledOnce& entry) c
                  (".new-" + std::to_string(getpid()) + "-" + std::to_string(counter.fetch_add(1)));
   fs::create_directories(own, error);
   bool written = WriteAll(own / "artefact", entry.artefact) &&
-                 WriteAll(own / "stderr", entry.output) && WriteAll(own / "meta", MetaOf(entry));
+                 WriteAll(own / "stderr", entry.output) &&
+                 WriteAll(own / "remarks", entry.remarks) && WriteAll(own / "meta", MetaOf(entry));
   if (!written) {
     fs::remove_all(own, error);
     return Error{Code::kUnavailable, "cannot write the compile cache in " + folder_ +

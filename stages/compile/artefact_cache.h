@@ -1,4 +1,5 @@
-// Cache of what compilers gave: one folder per key with the files artefact, stderr and meta.
+// Cache of what compilers gave: one folder per key with the files artefact, stderr,
+// remarks and meta.
 //
 // An entry is written to a folder of its own and renamed into place, so that a reader sees all of
 // it or nothing; meta holds the digests, and an entry that does not match them is as good as
@@ -18,7 +19,8 @@ struct CompiledOnce {
   bool compiled = false;  // false: the compiler refused the source
   double seconds = 0;     // that it took when it was run
   std::string artefact;
-  std::string output;  // the compiler's
+  std::string output;   // the compiler's
+  std::string remarks;  // what it said of vectorisation (runners/analysis/remarks.h)
 };
 
 class ArtefactCache {

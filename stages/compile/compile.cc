@@ -17,6 +17,7 @@
 #include "runners/analysis/code_digest.h"
 #include "runners/analysis/elf_file.h"
 #include "runners/analysis/gpu_resources.h"
+#include "runners/analysis/remarks.h"
 #include "stages/compile/artefact_cache.h"
 #include "stages/compile/build_plan.h"
 #include "stages/compile/toolchain_identity.h"
@@ -26,6 +27,8 @@ namespace kev {
 namespace {
 
 constexpr size_t kMessageBytes = 300;
+constexpr uint64_t kRemarkBytes = 4 << 20;  // of the compiler's, read at most
+constexpr char kRemarkFile[] = "kernel.remarks";
 
 JobResult Failed(FailureClass failure, std::string message) {
   JobResult result;
@@ -78,19 +81,19 @@ std::chrono::milliseconds Deadline(const Job& job) {
 std::string Description(const BuildPlan& plan, const std::string& compiler, Isolation isolation,
                         const std::string& source) {
   // The isolation decides no byte; but what was made in a weaker one is not taken for more.
-  std::string text = std::string("compile 2 ") + Name(isolation) + "\n" + compiler;
+  std::string text = std::string("compile 3 ") + Name(isolation) + "\n" + compiler;
   for (const std::string& word : plan.argv) text += std::to_string(word.size()) + ":" + word + "\n";
   return text + CpuIdentity(plan.argv) + std::to_string(source.size()) + "\n" + source;
 }
 
-// "" when there is none. What lies there was made by something that handled a hostile source: a
-// link out of the scratch folder is not followed.
-std::string ReadOutput(const std::string& path) {
+// At most `most` bytes; "" when there is none. What lies there was made by something that handled a
+// hostile source: a link out of the scratch folder is not followed.
+std::string ReadOutput(const std::string& path, uint64_t most = UINT64_MAX) {
   const int file = open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
   struct stat info{};
   std::string bytes;
   if (file >= 0 && fstat(file, &info) == 0 && S_ISREG(info.st_mode)) {
-    bytes.resize(static_cast<size_t>(info.st_size));
+    bytes.resize(std::min(static_cast<uint64_t>(info.st_size), most));
     size_t done = 0;
     while (done < bytes.size()) {
       const ssize_t got = read(file, bytes.data() + done, bytes.size() - done);
@@ -113,10 +116,17 @@ Status WriteSource(const std::string& path, const std::string& source) {
   return Error{code, "cannot write " + path + ": " + std::strerror(errno)};
 }
 
+// As CompiledOnce has them. They are taken out of the messages.
+std::string RemarksOf(const BuildPlan& plan, const std::string& folder, std::string* messages) {
+  const std::string said =
+      TakeRemarks(messages) + ReadOutput(folder + "/" + kRemarkFile, kRemarkBytes);
+  return ToText(ParseRemarks(said, plan.source_file));
+}
+
 // Runs the compiler. A result: what it gave, good or refused. No result: `*ended` says why.
 std::optional<CompiledOnce> RunCompiler(const BuildPlan& plan, const std::string& program,
-                                        const std::string& source, const Job& job,
-                                        StageContext& context, JobResult* ended) {
+                                        const std::string& identity, const std::string& source,
+                                        const Job& job, StageContext& context, JobResult* ended) {
   const std::string& folder = context.Scratch();
   if (Status written = WriteSource(folder + "/" + plan.source_file, source); !written) {
     *ended = Failed(written.error());
@@ -124,6 +134,8 @@ std::optional<CompiledOnce> RunCompiler(const BuildPlan& plan, const std::string
   }
   std::vector<std::string> argv = plan.argv;
   argv[0] = program;
+  const std::vector<std::string> remark_words = RemarkWords(identity, kRemarkFile);
+  argv.insert(argv.end(), remark_words.begin(), remark_words.end());
   ProcessLimits limits;
   limits.deadline = Deadline(job);
   Result<ProcessOutcome> outcome = RunToolchain(argv, folder, limits, &context.Cancelled());
@@ -131,6 +143,7 @@ std::optional<CompiledOnce> RunCompiler(const BuildPlan& plan, const std::string
     *ended = Failed(outcome.error());
     return std::nullopt;
   }
+  const std::string remarks = remark_words.empty() ? "" : RemarksOf(plan, folder, &outcome->output);
   auto refuse = [&](Verdict verdict, std::string message) {
     *ended = Refused(verdict, std::move(message));
     if (!outcome->output.empty()) ended->blobs["stderr"] = context.Attach(outcome->output);
@@ -168,7 +181,7 @@ std::optional<CompiledOnce> RunCompiler(const BuildPlan& plan, const std::string
                           "LLVM ERROR: out of memory"}))
       return refuse(Verdict::kResources,
                     "the compiler needs more than it may have: " + FirstError(output));
-    return CompiledOnce{false, outcome->seconds, "", output};
+    return CompiledOnce{false, outcome->seconds, "", output, ""};
   }
   std::string artefact = ReadOutput(folder + "/" + plan.output_file);
   if (artefact.empty()) {
@@ -177,7 +190,7 @@ std::optional<CompiledOnce> RunCompiler(const BuildPlan& plan, const std::string
                                               "; the target's command must use {output}");
     return std::nullopt;
   }
-  return CompiledOnce{true, outcome->seconds, std::move(artefact), output};
+  return CompiledOnce{true, outcome->seconds, std::move(artefact), output, remarks};
 }
 
 // Digest of the code as candidates are told apart by it; "" where it cannot be had, then the file
@@ -272,6 +285,12 @@ JobResult Judge(const CompiledOnce& compiled, Isolation isolation, const BuildPl
     }
   } else if (const std::string code = CodeOf(compiled.artefact, elf, task); !code.empty())
     artefact.launch.Set("code", code);
+  if (!compiled.remarks.empty()) {
+    const BlobRef remarks = context.Attach(compiled.remarks);
+    result.blobs["remarks"] = remarks;
+    artefact.launch.Set("remarks").Set("sha256", remarks.sha256);
+    artefact.launch.Set("remarks").Set("size", remarks.size);
+  }
   result.artefacts.push_back(std::move(artefact));
   return result;
 }
@@ -328,7 +347,7 @@ JobResult HandleCompile(const Job& job, StageContext& context) {
   }
   JobResult ended;
   std::optional<CompiledOnce> compiled =
-      RunCompiler(*plan, *program, *source, job, context, &ended);
+      RunCompiler(*plan, *program, *identity, *source, job, context, &ended);
   if (!compiled) return timed(std::move(ended));
   // A cache that cannot be written costs time, not the result.
   [[maybe_unused]] Status stored = cache.Store(key, *compiled);

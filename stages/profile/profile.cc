@@ -120,6 +120,15 @@ class Profiling {
                       DeviceOf(artefact)};
   }
 
+  // What the compiler said of the candidate; a profile may be without.
+  void FetchRemarks(const Artefact& artefact) {
+    const Value& ref = artefact.launch["remarks"];
+    if (!ref["sha256"].IsString()) return;
+    const Result<std::string> text =
+        context_.Fetch({ref["sha256"].AsString(), static_cast<uint64_t>(ref["size"].AsInt())});
+    if (text.ok()) remarks_ = RemarksFrom(*text);
+  }
+
   Status FetchAll() {
     bool has_candidate = false;
     for (const Artefact& artefact : job_.artefacts) {
@@ -134,8 +143,10 @@ class Profiling {
         incumbent_ = std::move(*contestant);
       else if (artefact.role == "rival")
         rivals_.push_back(std::move(*contestant));
-      else if (!std::exchange(has_candidate, true))
+      else if (!std::exchange(has_candidate, true)) {
         candidate_ = std::move(*contestant);
+        FetchRemarks(artefact);
+      }
     }
     // Without a candidate it is the run's calibration: which baseline is the strongest.
     calibration_ = !has_candidate && !job_.candidate.has_value();
@@ -361,11 +372,15 @@ class Profiling {
   // Facts `bottleneck` and the blob `profile` of what was measured.
   void AddExplanation(JobResult* result) {
     if (result->failure.has_value() || !result->facts.Has("latency_ns")) return;
+    KernelProfile code = candidate_.device.on_host()
+                             ? StaticProfile(candidate_.library, candidate_.symbol, contest_.final)
+                             : DeviceProfile(candidate_.library, candidate_.symbol);
+    if (remarks_)
+      code.remarks = *remarks_;
+    else
+      code.absent.emplace_back("remarks: the compiler says nothing of vectorisation");
     const Explanation why =
-        Explain(TimedWorkOf(result->facts, *set_, task_), Machine(result->facts),
-                candidate_.device.on_host()
-                    ? StaticProfile(candidate_.library, candidate_.symbol, contest_.final)
-                    : DeviceProfile(candidate_.library, candidate_.symbol));
+        Explain(TimedWorkOf(result->facts, *set_, task_), Machine(result->facts), std::move(code));
     result->facts.Set("bottleneck", why.bottleneck);
     Value& workloads = result->facts.Set("workloads");
     for (const auto& [name, bottleneck] : why.by_workload)
@@ -393,6 +408,7 @@ class Profiling {
   std::shared_ptr<TimedSet> set_;
   std::vector<Contestant> baselines_;
   Contestant candidate_;
+  std::optional<std::vector<Remark>> remarks_;
   bool calibration_ = false;
   std::string unusable_;
   Contestant incumbent_;

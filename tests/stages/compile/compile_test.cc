@@ -315,6 +315,30 @@ TEST_CASE("the same source again comes from the cache with the same facts and by
   CHECK_FALSE(other.cached);
 }
 
+TEST_CASE("what the compiler says of vectorisation comes with the artefact, also from the cache") {
+  FakeStageContext context;
+  context.SetRun(SmallRun());
+  const std::string source =
+      std::string(kGood) +
+      "__attribute__((optimize(\"O3\"))) void more(float* restrict y, float* "
+      "restrict x) {\n"
+      "  for (int i = 0; i < 1024; ++i) y[i] = 2 * x[i];\n"
+      "  for (int i = 0; i < 1024; ++i) y[i] = y[(i * 7) & 1023] + 1;\n}\n";
+  for (const bool cached : {false, true}) {
+    const JobResult result = Compile(context, CompileJob(context, source));
+    REQUIRE_MESSAGE(result.verdict == Verdict::kOk, result.message);
+    CHECK(result.cached == cached);
+    CHECK(result.blobs.count("stderr") == 0);  // remarks are no complaints
+    const BlobRef& said = result.blobs.at("remarks");
+    const std::string& text = context.attached().at(said.sha256);
+    CHECK_MESSAGE(text.find(": vectorized: loop vectorized") != std::string::npos, text);
+    CHECK_MESSAGE(text.find(": missed: ") != std::string::npos, text);
+    const Value& ref = result.artefacts.at(0).launch["remarks"];
+    CHECK(ref["sha256"].AsString() == said.sha256);
+    CHECK(ref["size"].AsInt() == static_cast<int64_t>(said.size));
+  }
+}
+
 TEST_CASE("other flags are another entry") {
   FakeStageContext context;
   context.SetRun(SmallRun());
@@ -339,7 +363,7 @@ TEST_CASE("a damaged cache entry is ignored and written anew") {
   context.SetRun(SmallRun());
   JobResult first = Compile(context, CompileJob(context, kGood));
   fs::path entry = fs::directory_iterator(context.CacheFolder())->path();
-  for (const char* file : {"artefact", "stderr", "meta"}) {
+  for (const char* file : {"artefact", "stderr", "remarks", "meta"}) {
     std::ofstream(entry / file, std::ios::app) << "x";
     JobResult second = Compile(context, CompileJob(context, kGood));
     CHECK_FALSE(second.cached);
