@@ -87,10 +87,13 @@ std::vector<PromptParent> ParentsFor(const Job& job, const RunCore& run, StageCo
     const Candidate& candidate = run.candidates()[subject.number - 1];
     Result<std::string> source = context.Fetch(candidate.view.source);
     if (!source) continue;
-    PromptParent parent{candidate.view.name, *source, candidate.view.parameters, Value()};
+    PromptParent parent{candidate.view.name, *source, candidate.view.parameters, Value(), ""};
     bool confirmed = false;
-    if (const StepOutcome* profile = LatestProfile(candidate, run.plan(), &confirmed))
+    if (const StepOutcome* profile = LatestProfile(candidate, run.plan(), &confirmed)) {
       parent.facts = profile->facts;
+      if (const auto record = profile->blobs.find("profile"); record != profile->blobs.end())
+        if (Result<std::string> text = context.Fetch(record->second)) parent.profile = *text;
+    }
     parents.push_back(std::move(parent));
   }
   return parents;

@@ -51,6 +51,14 @@ Parameters: {{parameters}}
 ```c
 {{source}}
 ```
+{{#profile}}
+
+Why it is as slow as it is, as far as that is known:
+
+```json
+{{profile}}
+```
+{{/profile}}
 {{/parents}}
 {{#any_failures}}
 
@@ -156,6 +164,7 @@ mustache::data ParentData(const PromptParent& parent, const Task& task) {
     data.set("measured", text);
   if (std::string text = ParametersText(parent.parameters); !text.empty())
     data.set("parameters", text);
+  if (!parent.profile.empty()) data.set("profile", parent.profile);
   return data;
 }
 

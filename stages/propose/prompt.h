@@ -18,8 +18,9 @@ namespace kev {
 struct PromptParent {
   std::string name;  // "c12"
   std::string source;
-  Value parameters;  // null when written whole
-  Value facts;       // of the latest profile step
+  Value parameters;     // null when written whole
+  Value facts;          // of the latest profile step
+  std::string profile;  // its record of why the kernel is slow, JSON; "": there is none
 };
 
 struct PromptFailure {

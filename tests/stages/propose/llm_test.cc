@@ -134,6 +134,8 @@ TEST_CASE("the prompt shows the parent, its measurements and the last failures")
   by_workload.Set("square", 1.75);
   by_workload.Set("odd_shape", 9.5);
   measured.facts.Set("speedup_of", by_workload);
+  measured.blobs["profile"] =
+      asked.context.Put("{\"bottleneck\":\"latency\",\"hot_loop\":\"a<b\"}");
   asked.Candidate("int first = a < b && c;\n", measured);
   asked.NextJob();
   asked.Candidate("int second;\n", RefusedWith(Verdict::kNoCompile, "kernel.c:1: error: no such"));
@@ -143,6 +145,7 @@ TEST_CASE("the prompt shows the parent, its measurements and the last failures")
   JobResult result = asked.Handle();
   std::string prompt = asked.Blob(result, "prompt");
   for (const char* part : {"int first = a < b && c;", "speedup 1.75", "speedup_of of square 1.75",
+                           "Why it is as slow as it is", "\"hot_loop\":\"a<b\"}",
                            "c2: no_compile: kernel.c:1: error: no such", "c3: wrong: on a shape"})
     CHECK_MESSAGE(Contains(prompt, part), prompt);
   for (const char* part : {"odd_shape", "9.5", "0.25"})
