@@ -2,6 +2,8 @@
 // the machine and is no test.
 #include <doctest/doctest.h>
 
+#include <cmath>
+
 #include "tests/tools/support/run_facts.h"
 
 using namespace kev::test;
@@ -36,6 +38,32 @@ TEST_CASE("kevolve-bench judge --json ends with what judging one kernel costs") 
   // Each kernel is another one: what is counted holds a compile of its own.
   CHECK(figures["screen_ms"].get<double>() > figures["smoke_ms"].get<double>());
   CHECK(sandbox.Processes().empty());
+}
+
+TEST_CASE("kevolve-truth measures a pair of known ratio, anew each time") {
+  Sandbox sandbox;
+  const CommandResult result =
+      sandbox.Run({"kevolve-truth", "--tasks", SourceDir() + "/tests/performance/timing_truth",
+                   "--cells", "chain 2", "--repetitions", "2", "--launches", "3"});
+  INFO(result.err);
+  CHECK(result.exit_code == 0);
+  const std::vector<Json> lines = JsonLines(result.out);
+  REQUIRE(lines.size() == 2);
+  for (const Json& line : lines) {
+    CHECK(line["cell"] == "chain 2");
+    CHECK(line["launches"] == 3);
+    CHECK(line["low"].get<double>() <= line["ratio"].get<double>());
+    CHECK(line["ratio"].get<double>() <= line["high"].get<double>());
+    // What is measured is this pair, in this direction; how well is for the script to count.
+    CHECK(std::abs(line["true_ratio"].get<double>() - 2) < 0.05);
+    CHECK(line["ratio"].get<double>() > 1.5);
+    CHECK(line["ratio"].get<double>() < 2.7);
+  }
+  CHECK(lines[0]["ratio"] != lines[1]["ratio"]);
+  CHECK(sandbox.Processes().empty());
+  const CommandResult unknown = sandbox.Run({"kevolve-truth", "--cells", "chain 3"});
+  CHECK(unknown.exit_code == 2);
+  CHECK_MESSAGE(unknown.err.find("chain 3") != std::string::npos, unknown.err);
 }
 
 TEST_CASE("kevolve-bench refuses what it does not know") {

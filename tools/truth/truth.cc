@@ -55,9 +55,34 @@ Value LineOf(const Cell& cell, const Value& facts) {
   return line;
 }
 
+std::string NameOf(const char* task, int work) {
+  char name[32];
+  std::snprintf(name, sizeof(name), "%s %.3g", task, TrueRatio(work));
+  return name;
+}
+
+// Error: one that is no cell, and what there is.
+Status CheckCells(const std::vector<std::string>& asked) {
+  std::vector<std::string> known;
+  std::string all;
+  for (const char* task : kTasks) {
+    for (const int work : kWorks) {
+      known.push_back(NameOf(task, work));
+      all += (all.empty() ? "" : ", ") + known.back();
+    }
+  }
+  for (const std::string& cell : asked) {
+    if (std::find(known.begin(), known.end(), cell) == known.end())
+      return Error{Code::kInvalid, "--cells: there is no cell '" + cell + "'; there are " + all};
+  }
+  return {};
+}
+
 }  // namespace
 
 int MeasureTruth(const TruthOptions& options) {
+  if (const Status s = CheckCells(options.cells); !s.ok())
+    return Complain(s.error(), kExitBadInput);
   const Result<JudgeFolders> folders = JudgeFolders::Make();
   if (!folders.ok()) return Complain(folders.error(), kExitEnvironment);
   const Result<int64_t> secret = folders->Secret();
@@ -72,13 +97,10 @@ int MeasureTruth(const TruthOptions& options) {
   std::vector<std::unique_ptr<LoadedRun>> runs;
   std::vector<std::unique_ptr<KernelJudge>> judges;
   std::vector<Cell> cells;
-  std::string known;
   for (const char* task : kTasks) {
     std::vector<Cell> of_task;
     for (const int work : kWorks) {
-      char name[32];
-      std::snprintf(name, sizeof(name), "%s %.3g", task, TrueRatio(work));
-      known += (known.empty() ? "" : ", ") + std::string(name);
+      const std::string name = NameOf(task, work);
       const bool asked =
           options.cells.empty() ||
           std::find(options.cells.begin(), options.cells.end(), name) != options.cells.end();
@@ -98,10 +120,6 @@ int MeasureTruth(const TruthOptions& options) {
       cells.push_back(std::move(cell));
     }
   }
-  const size_t wanted = options.cells.empty() ? cells.size() : options.cells.size();
-  if (cells.size() != wanted)
-    return Complain({Code::kInvalid, "--cells names what is no cell; there are " + known},
-                    kExitBadInput);
   CounterRandom random(options.seed, "relink");
   for (uint32_t repetition = 0; repetition < options.repetitions; ++repetition) {
     for (const Cell& cell : cells) {  // in turn, so that all see the same weather
