@@ -64,6 +64,7 @@ TEST_CASE("kevolve-truth measures a pair of known ratio, anew each time") {
   const CommandResult unknown = sandbox.Run({"kevolve-truth", "--cells", "chain 3"});
   CHECK(unknown.exit_code == 2);
   CHECK_MESSAGE(unknown.err.find("chain 3") != std::string::npos, unknown.err);
+  CHECK(sandbox.Run({"kevolve-truth", "--core", "last"}).exit_code == 2);
 }
 
 TEST_CASE("kevolve-bench refuses what it does not know") {

@@ -240,7 +240,7 @@ TEST_CASE("a stage can have several workers") {
   CHECK(run->Wait(kLimit).exit_code == 0);
 }
 
-// In a test of its own (e2e_shipped_tasks_test): it takes a minute.
+// In a test of its own (e2e_shipped_tasks_test): it takes minutes.
 TEST_CASE("every shipped task gives a confirmed kernel, and none of its templates is refused" *
           doctest::skip()) {
   for (const char* task : {"softmax", "matmul", "rmsnorm", "mapid"}) {

@@ -11,7 +11,7 @@ namespace {
 
 constexpr const char* kUsage =
     "usage: kevolve-truth [--tasks FOLDER] [--cells \"chain 1.02,stream 2,...\"]\n"
-    "                     [--repetitions N] [--launches N] [--seed N]\n"
+    "                     [--repetitions N] [--launches N] [--seed N] [--core CPU]\n"
     "Measures kernels of known ratio against each other and prints one JSON line for each\n"
     "repetition; tests/performance/timing_truth/run.sh counts how often they are true.\n";
 
@@ -45,6 +45,9 @@ int main(int argc, char** argv) {
       good = Parse(value, &options.launches);
     } else if (name == "--seed") {
       good = Parse(value, &options.seed);
+    } else if (name == "--core") {
+      options.core = value;
+      good = good && value.find_first_not_of("0123456789") == std::string::npos;
     } else {
       good = false;
     }

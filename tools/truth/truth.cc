@@ -109,6 +109,7 @@ int MeasureTruth(const TruthOptions& options) {
     if (of_task.empty()) continue;
     Result<LoadedRun> run = LoadForJudge(options.tasks + "/task-" + task, "cpu", ShippedConfigs());
     if (!run.ok()) return Complain(run.error(), kExitBadInput);
+    if (!options.core.empty()) run->targets.front().cores = options.core;
     runs.push_back(std::make_unique<LoadedRun>(std::move(*run)));
     judge.seed = options.seed;
     auto made = KernelJudge::Make(*runs.back(), judge);

@@ -18,6 +18,7 @@ struct TruthOptions {
   uint32_t repetitions = 1000;                           // of each cell, in turn
   uint32_t launches = 0;  // of each measurement; 0: as many as a claim needs
   uint64_t seed = 1;
+  std::string core;  // to time on, a CPU's number; "": the last one
 };
 
 // Prints one line for each repetition: {"cell": "chain 1.02", "true_ratio": 1.02, "ratio": …,

@@ -111,8 +111,9 @@ class Output(unittest.TestCase):
 
     def test_conditions_make_cells(self):
         text = json.dumps(repetitions(1)[0]) + "\n\n"
-        (line,) = truth.read(io.StringIO(text), "x", "quiet", None)
-        self.assertEqual(line["cell"], "pair 1.0, quiet")
+        lines = []
+        truth.read(io.StringIO(text), "x", "quiet", None, lines)
+        self.assertEqual([line["cell"] for line in lines], ["pair 1.0, quiet"])
 
     def test_bad_lines_are_told_with_their_place(self):
         good = repetitions(1)[0]
@@ -124,7 +125,7 @@ class Output(unittest.TestCase):
             (json.dumps({**good, "ratio": 0}), "above 0"),
         ):
             with self.assertRaisesRegex(analysis.BadLine, words):
-                truth.read(io.StringIO(text), "x", None, None)
+                truth.read(io.StringIO(text), "x", None, None, [])
 
     def test_a_whole_run_counts_what_the_program_prints_quiet_and_loaded(self):
         with tempfile.TemporaryDirectory() as folder:
@@ -140,11 +141,39 @@ class Output(unittest.TestCase):
             self.assertIn("| pair 1.0, loaded |", run.stdout)
             again = subprocess.run(call + ["--input", kept], capture_output=True, text=True, check=False)
             self.assertEqual(again.stdout.splitlines()[:4], run.stdout.splitlines()[:4])
+            twice = subprocess.run(call + ["--input", given, given], capture_output=True, text=True, check=False)
+            self.assertIn("| pair 1.0 | 1 | 3000 |", twice.stdout)
             failed = subprocess.run(
                 call + ["--program", "false", "--load", "0"], capture_output=True, text=True, check=False
             )
             self.assertEqual(failed.returncode, 2)
             self.assertIn("false ended with status 1 (quiet)", failed.stderr)
+
+    def test_lanes_are_programs_on_cpus_of_their_own_whose_repetitions_count_together(self):
+        cpus = sorted(os.sched_getaffinity(0))
+        lanes = len(cpus) // 2
+        if lanes == 0:
+            self.skipTest("a lane needs two CPUs")
+        with tempfile.TemporaryDirectory() as folder:
+            given, program = os.path.join(folder, "given"), os.path.join(folder, "program")
+            with open(given, "w", encoding="utf-8") as f:
+                f.writelines(json.dumps(line) + "\n" for line in repetitions(40))
+            with open(program, "w", encoding="utf-8") as f:
+                f.write(f'#!/bin/sh\necho "$@" $(taskset -cp $$) >> {folder}/calls\ncat {given}\n')
+            os.chmod(program, 0o755)
+            call = [sys.executable, os.path.join(HERE, "truth.py"), "--program", program, "--load", "0"]
+            run = subprocess.run(call + ["--lanes", str(lanes)], capture_output=True, text=True, check=False)
+            self.assertIn(f"| pair 1.0, quiet | 1 | {40 * lanes} |", run.stdout)
+            with open(os.path.join(folder, "calls"), encoding="utf-8") as f:
+                calls = sorted(f.read().splitlines())
+            self.assertEqual(len(calls), lanes)
+            self.assertEqual(len({line.split("--seed ")[1].split()[0] for line in calls}), lanes)
+            for line in calls:
+                timed = line.split("--core ")[1].split()[0]
+                self.assertRegex(line, rf"list: .*[,-]{timed}$")
+            run = subprocess.run(call + ["--lanes", str(lanes + 1)], capture_output=True, text=True, check=False)
+            self.assertEqual(run.returncode, 2)
+            self.assertIn(f"needs {2 * lanes + 2} CPUs", run.stderr)
 
 
 if __name__ == "__main__":
