@@ -14,11 +14,13 @@ using std::chrono::milliseconds;
 
 constexpr milliseconds kNoGrace{24 * 3600 * 1000};  // each call has its own limit
 constexpr milliseconds kByeLimit{500};
+constexpr milliseconds kAskWhether{200};
 
 class Session final : public ClientSession {
  public:
-  Session(ClientProtocolOptions protocol, ZmqPeerOptions peer)
+  Session(ClientProtocolOptions protocol, ZmqPeerOptions peer, std::function<bool()> may_answer)
       : engine_(protocol.engine),
+        may_answer_(std::move(may_answer)),
         protocol_(std::move(protocol)),
         peer_(std::move(peer), &protocol_) {}
   ~Session() override {
@@ -36,7 +38,7 @@ class Session final : public ClientSession {
       return question->value;
     }
     protocol_.Forget(question);
-    if (protocol_.over()) {
+    if (protocol_.over() || gone_) {
       if (!protocol_.ending().ok()) return protocol_.ending().error();
       return Error{Code::kUnavailable, "the engine at " + engine_ + " has ended"};
     }
@@ -48,19 +50,32 @@ class Session final : public ClientSession {
  private:
   template <typename Done>
   Status Drive(milliseconds limit, Done done) {
-    const Clock::time_point until = Clock::now() + limit;
+    const Clock::time_point begin = Clock::now(), until = begin + limit;
+    Clock::time_point asked = begin;
+    gone_ = false;
     while (!done() && !protocol_.over()) {
       Result<bool> on = peer_.Turn();
       if (!on) return on.error();
       if (!*on || done()) break;
-      const auto left = std::chrono::ceil<milliseconds>(until - Clock::now()).count();
-      if (left <= 0) break;
-      peer_.Wait(-1, static_cast<long>(left));
+      const Clock::time_point now = Clock::now();
+      auto left = std::chrono::ceil<milliseconds>(until - now);
+      if (left.count() <= 0) break;
+      if (may_answer_) {
+        left = std::min(left, kAskWhether);
+        if (now - asked >= kAskWhether) {
+          asked = now;
+          gone_ = !may_answer_();
+        }
+        if (gone_) break;
+      }
+      peer_.Wait(-1, static_cast<long>(left.count()));
     }
     return {};
   }
 
   std::string engine_;
+  std::function<bool()> may_answer_;
+  bool gone_ = false;
   ClientProtocol protocol_;
   ZmqPeer peer_;
 };
@@ -77,7 +92,8 @@ Result<std::unique_ptr<ClientSession>> ClientSession::Open(const ClientSessionOp
   protocol.instance = std::move(common->instance);
   protocol.engine = common->zmq.endpoints.front();
   protocol.engine_lost_grace = kNoGrace;
-  auto session = std::make_unique<Session>(std::move(protocol), std::move(common->zmq));
+  auto session =
+      std::make_unique<Session>(std::move(protocol), std::move(common->zmq), options.may_answer);
   if (Status s = session->Start(); !s.ok()) return s.error();
   return std::unique_ptr<ClientSession>(std::move(session));
 }

@@ -8,6 +8,7 @@
 #define KEV_QUEUE_CLIENT_SESSION_H_
 
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -23,6 +24,8 @@ struct ClientSessionOptions {
   std::string endpoint;     // empty: those of the access file, in turn
   std::string access_file;  // keys for tcp (queue/access.h); empty: none
   bool admin = false;       // with the keys of an admin, else of a client
+  // Asked a few times a second while an answer is waited for; false: nobody will give it any more.
+  std::function<bool()> may_answer = nullptr;
 };
 
 class ClientSession {

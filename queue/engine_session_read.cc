@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <utility>
 
 #include "queue/blob_id.h"
@@ -81,6 +82,10 @@ Status EngineSession::Read(const WireHeader& header, const Value& body, const Fr
     case MessageType::kBye:
       left_ = true;
       parting_ = body["reason"].AsString().substr(0, kLongestParting);
+      // It ends up in lines of the engine's log.
+      std::replace_if(
+          parting_.begin(), parting_.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; },
+          ' ');
       return {};
     case MessageType::kCredit:
       return ReadCredit(body, inbox);

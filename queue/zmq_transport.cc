@@ -112,8 +112,7 @@ class Router final : public ZmqTransport, private FrameSink {
   std::optional<ZmqMonitor> monitor_;
   std::optional<ZmqSocket> socket_;
   ConnectionWatch watch_;
-  // Addresses, by connection, of those who came over tcp where keys are asked for, and have not
-  // said anything yet.
+  // Addresses, by connection, of those who came over tcp and have not said anything yet.
   std::unordered_map<uint64_t, std::string> silent_;
   size_t refused_keys_ = 0;            // whose connection has not ended yet
   const char* turned_away_ = nullptr;  // why the connection that ends next was refused
@@ -213,12 +212,13 @@ void Router::ReadEvents() {
     const int descriptor = static_cast<int>(event->value);
     switch (event->kind) {
       case ZmqEvent::Kind::kAccepted:
-        if (const uint64_t connection = watch_.Accepted(descriptor); guard_ && event->tcp)
+        if (const uint64_t connection = watch_.Accepted(descriptor); event->tcp)
           silent_[connection] = AddressOf(descriptor);
         break;
       // The connection that was refused is the one whose end follows.
       case ZmqEvent::Kind::kOtherMechanism:
-        turned_away_ = "it came without a key";
+        turned_away_ =
+            guard_ ? "it came without a key" : "it came with a key, and none is asked for here";
         break;
       case ZmqEvent::Kind::kKeyRefused:
         if (refused_keys_ > 0) --refused_keys_;
@@ -231,7 +231,8 @@ void Router::ReadEvents() {
           --refused_keys_;
           told_ = true;
         } else if (event->tcp) {
-          turned_away_ = "it came without a key, or does not speak the protocol";
+          turned_away_ = guard_ ? "it came without a key, or does not speak the protocol"
+                                : "it does not speak the protocol";
         }
         break;
       case ZmqEvent::Kind::kDisconnected:
@@ -255,14 +256,16 @@ PeerProof Router::Prove() {
   ReadEvents();
   PeerProof proof;
   proof.connection = watch_.NumberOf(message_.SourceDescriptor());
-  silent_.erase(proof.connection);
+  const auto came = silent_.extract(proof.connection);
   const std::string address = message_.Property("Peer-Address");
   // ipc: "localhost:uid:gid:pid"; tcp: always in digits.
   const bool ipc = address.starts_with("localhost:");
   if (ipc)
     proof.address = "ipc, pid " + address.substr(address.rfind(':') + 1);
-  else if (!address.empty())  // of a peer that has gone again it is not known
+  else if (!address.empty())
     proof.address = "tcp " + address;
+  else if (came)  // of a peer that has gone again, or speaks an old form of ZeroMQ's protocol
+    proof.address = came.mapped();
   if (options_.access_file.empty() || ipc) {
     proof.keyless = true;
     return proof;

@@ -19,8 +19,8 @@ struct CompiledOnce {
   bool compiled = false;  // false: the compiler refused the source
   double seconds = 0;     // that it took when it was run
   std::string artefact;
-  std::string output;   // the compiler's
-  std::string remarks;  // what it said of vectorisation (runners/analysis/remarks.h)
+  std::string output;        // the compiler's
+  std::string remarks = {};  // what it said of vectorisation (runners/analysis/remarks.h)
 };
 
 class ArtefactCache {

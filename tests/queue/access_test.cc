@@ -139,6 +139,62 @@ Result<Value> Ask(const std::string& endpoint, const std::string& access, bool a
   return (*client)->Call(method, Value(), milliseconds(20000));
 }
 
+constexpr char kHttp[] = "GET / HTTP/1.1\r\nHost: kevolve\r\n\r\n";
+
+// A connection to the transport's first tcp endpoint that knows nothing of ZeroMQ.
+class Plain {
+ public:
+  explicit Plain(const ZmqTransport& engine)
+      : peer_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    std::string tcp;
+    for (const std::string& endpoint : engine.Endpoints()) {
+      if (endpoint.starts_with("tcp://")) tcp = endpoint;
+    }
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    address.sin_port = htons(static_cast<uint16_t>(std::stoi(tcp.substr(tcp.rfind(':') + 1))));
+    REQUIRE(connect(peer_, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
+  }
+  ~Plain() { close(peer_); }
+  Plain(const Plain&) = delete;
+  Plain& operator=(const Plain&) = delete;
+  void Say(const std::string& bytes) const {
+    REQUIRE(write(peer_, bytes.data(), bytes.size()) == static_cast<ssize_t>(bytes.size()));
+  }
+  // Until the other end has closed.
+  void AwaitEnd() const {
+    char answer[64];
+    while (read(peer_, answer, sizeof answer) > 0) {
+    }
+  }
+  // Whether the other end has said something: it has taken the connection.
+  bool Taken() const {
+    pollfd item{peer_, POLLIN, 0};
+    return poll(&item, 1, 0) > 0;
+  }
+  std::string Address() const {
+    sockaddr_in own{};
+    socklen_t size = sizeof own;
+    REQUIRE(getsockname(peer_, reinterpret_cast<sockaddr*>(&own), &size) == 0);
+    return "127.0.0.1:" + std::to_string(ntohs(own.sin_port));
+  }
+
+ private:
+  int peer_;
+};
+
+// Why the transport refused somebody; "" when it does not in five seconds.
+std::string RefusedBy(ZmqTransport& engine) {
+  for (int i = 0; i < 1000; ++i) {
+    for (const Inbound& m : engine.Receive(100)) {
+      if (const auto* lost = std::get_if<SessionLost>(&m.message)) return lost->reason;
+    }
+    poll(nullptr, 0, 5);
+  }
+  return "";
+}
+
 }  // namespace
 
 TEST_CASE("an access file says again what was written, and only its owner may read it") {
@@ -294,16 +350,7 @@ TEST_CASE("a peer that has gone before it was looked at has an unknown address, 
   ScratchFolder folder;
   auto engine = ZmqTransport::Bind(Keyed(folder));
   REQUIRE(engine.ok());
-  std::string tcp;
-  for (const std::string& endpoint : (*engine)->Endpoints()) {
-    if (endpoint.starts_with("tcp://")) tcp = endpoint;
-  }
-  const int peer = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  address.sin_port = htons(static_cast<uint16_t>(std::stoi(tcp.substr(tcp.rfind(':') + 1))));
-  REQUIRE(connect(peer, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
+  const Plain peer(**engine);
   std::string greeting, why;
   SUBCASE("without a key") {
     greeting = "\xff" + std::string(8, '\0') + "\x7f\x03\x01NULL";  // ZMTP 3.1
@@ -311,23 +358,39 @@ TEST_CASE("a peer that has gone before it was looked at has an unknown address, 
     why = "without a key";
   }
   SUBCASE("with another protocol") {
-    greeting = "GET / HTTP/1.1\r\nHost: kevolve\r\n\r\n";
+    greeting = kHttp;
     why = "without a word of the protocol";
   }
-  REQUIRE(write(peer, greeting.data(), greeting.size()) > 0);
-  char answer[64];
-  while (read(peer, answer, sizeof answer) > 0) {
-  }  // the engine's end is closed
-  close(peer);
-  std::string reason;
-  for (int i = 0; i < 1000 && reason.empty(); ++i) {
-    for (const Inbound& m : (*engine)->Receive(100)) {
-      if (const auto* lost = std::get_if<SessionLost>(&m.message)) reason = lost->reason;
-    }
-    if (reason.empty()) poll(nullptr, 0, 5);
-  }
+  peer.Say(greeting);
+  peer.AwaitEnd();
+  const std::string reason = RefusedBy(**engine);
   CHECK_MESSAGE(reason.find("(unknown address)") != std::string::npos, reason);
   CHECK_MESSAGE(reason.find(why) != std::string::npos, reason);
+}
+
+TEST_CASE("where no keys are asked for, who speaks something else is told of by address, too") {
+  ZmqTransportOptions options;
+  options.endpoints = {"tcp://127.0.0.1:*"};
+  auto engine = ZmqTransport::Bind(options);
+  REQUIRE(engine.ok());
+  std::string address;
+  {
+    const Plain peer(**engine);
+    address = peer.Address();
+    SUBCASE("HTTP, and goes") {
+      peer.Say(kHttp);
+      while (!peer.Taken()) poll(nullptr, 0, 5);
+      CHECK((*engine)->Receive(100).empty());  // looks at who has come
+    }
+    // Of whom a message is, libzmq does not say in this form.
+    SUBCASE("the first form of ZeroMQ's protocol") {
+      peer.Say(std::string("\x01\x00\x06\x00hello", 9));
+      CHECK(RefusedBy(**engine).find("frames are missing") != std::string::npos);
+    }
+  }
+  const std::string reason = RefusedBy(**engine);
+  CHECK_MESSAGE(reason.find("(tcp " + address + ")") != std::string::npos, reason);
+  CHECK_MESSAGE(reason.find("does not speak the protocol") != std::string::npos, reason);
 }
 
 TEST_CASE("a key where the engine asks for none is refused in words") {

@@ -288,6 +288,20 @@ TEST_CASE("whoever breaks the protocol is refused in words, and nobody else noti
   }
 }
 
+TEST_CASE("a parting word is one line, whatever the peer writes") {
+  House house;
+  house.Join("bad", Role::kWorker);
+  house.engine.Take(10);
+  house.Read("bad",
+             {Head(MessageType::kBye), Map({{"reason", "SIGTERM\nrun r1: done\x1b[2K\r\x7f"}})});
+  std::string reason;
+  for (const Inbound& m : house.engine.Take(10)) {
+    if (const auto* lost = std::get_if<SessionLost>(&m.message)) reason = lost->reason;
+  }
+  CHECK(reason.find("SIGTERM run r1: done") != std::string::npos);
+  for (const char c : reason) CHECK(static_cast<unsigned char>(c) >= 0x20);
+}
+
 TEST_CASE("who hands back what nobody asked for is leaving, and gets nothing more") {
   House house;
   const auto returned = [&](const char* who) {

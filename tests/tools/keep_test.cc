@@ -36,6 +36,13 @@ std::string Interrupted(Sandbox* sandbox) {
   return run;
 }
 
+// Whether it has candidates; a moment earlier it is told to try again.
+bool HasBegun(const Sandbox& sandbox, const std::string& run) {
+  const CommandResult shown = sandbox.Run({"kevolve", "show", run, "--json"});
+  if (shown.exit_code == kExitEnvironment) Contains(shown.err, {"try again in a moment"});
+  return shown.exit_code == kExitDone && DoneLine(shown)["candidates"] > 0;
+}
+
 std::string Archive(const Sandbox& sandbox, const std::string& run) {
   return sandbox.Path("runs/" + run + "/run.kevrun");
 }
@@ -191,12 +198,7 @@ TEST_CASE("an export beside a run's end has all that its log names") {
                      "--durability", "normal", "--snapshot-every", "1000", "--quiet"});
   REQUIRE(WaitUntil([&] { return !sandbox.RunIds().empty(); }, kServiceLimit));
   const std::string run = sandbox.RunIds()[0];
-  const auto has_begun = [&] {
-    const CommandResult shown = sandbox.Run({"kevolve", "show", run, "--json"});
-    if (shown.exit_code == kExitEnvironment) Contains(shown.err, {"try again in a moment"});
-    return shown.exit_code == kExitDone && DoneLine(shown)["candidates"] > 0;
-  };
-  REQUIRE(WaitUntil(has_begun, kServiceLimit));
+  REQUIRE(WaitUntil([&] { return HasBegun(sandbox, run); }, kServiceLimit));
   // One after another, until one began after the end: one of them read while the run ended.
   std::vector<std::string> files;
   for (bool over = false; !over;) {
@@ -213,6 +215,61 @@ TEST_CASE("an export beside a run's end has all that its log names") {
     CHECK_MESSAGE(checked.exit_code == kExitDone, checked.err);
   }
   CHECK(command->Wait(kServiceLimit).exit_code == kExitDone);
+}
+
+TEST_CASE("whoever asks or orders beside a run's end hears of the end, at once") {
+  const auto begin = std::chrono::steady_clock::now();
+  for (int round = 0; round < 6; ++round) {
+    Sandbox sandbox;
+    RunningCommand* command =
+        sandbox.Start({"kevolve", "run", Fixture("../../chaos/null.yaml"), "--candidates", "1500",
+                       "--durability", "normal", "--quiet"});
+    REQUIRE(WaitUntil([&] { return !sandbox.RunIds().empty(); }, kServiceLimit));
+    const std::string run = sandbox.RunIds()[0];
+    REQUIRE(WaitUntil([&] { return HasBegun(sandbox, run); }, kServiceLimit));
+    RunningCommand* attached = sandbox.Start({"kevolve", "attach", run, "--json"});
+    for (bool over = false; !over;) {
+      over = command->Ended();
+      for (const char* what : {"explain", "dlq", "cancel"}) {
+        std::vector<std::string> words{"kevolve", what};
+        if (what == std::string("dlq")) words.push_back("list");
+        if (what == std::string("cancel") && !over) continue;  // it would end the run itself
+        words.push_back(run);
+        const CommandResult asked = sandbox.Run(words, kServiceLimit);
+        if (what == std::string("cancel")) {
+          CHECK_MESSAGE(asked.exit_code == kExitBadInput, asked.err);
+          Contains(asked.err, {"has ended (done)"});
+        } else {
+          CHECK_MESSAGE(asked.exit_code == kExitDone, what << ": " << asked.err);
+        }
+      }
+    }
+    const CommandResult end = attached->Wait(kServiceLimit);
+    CHECK_MESSAGE(end.exit_code == kExitDone, end.err);
+    CHECK(DoneLine(end)["status"] == "done");
+  }
+  // One that waited for an engine that is gone waited 15 s, an attach a minute.
+  CHECK(std::chrono::steady_clock::now() - begin < std::chrono::seconds(60));
+}
+
+TEST_CASE("an interrupted run is read by several at once, and taken up when they have read") {
+  Sandbox sandbox;
+  const std::string run = Compacted(&sandbox);
+  std::vector<RunningCommand*> readers;
+  for (const char* what : {"show", "explain", "best", "fsck", "log"})
+    readers.push_back(sandbox.Start({"kevolve", what, run}));
+  readers.push_back(sandbox.Start({"kevolve", "export", run, "-o", sandbox.Path("beside.kevrun")}));
+  const Json listed = DoneLine(sandbox.Run({"kevolve", "list", "--json"}, kServiceLimit));
+  CHECK(listed["state"] == "interrupted");
+  const std::string more = std::to_string(listed["candidates"].get<size_t>() + 20);
+  const CommandResult resumed =
+      sandbox.Run({"kevolve", "resume", run, "--candidates", more, "--json"}, kServiceLimit);
+  CHECK_MESSAGE(resumed.exit_code == kExitDone, resumed.err);
+  CHECK(DoneLine(resumed)["status"] == "done");
+  for (RunningCommand* reader : readers) {
+    const CommandResult read = reader->Wait(kServiceLimit);
+    CHECK_MESSAGE(read.exit_code == kExitDone, read.err);
+  }
 }
 
 TEST_CASE("an export says which blobs are gone") {
@@ -243,6 +300,11 @@ TEST_CASE("a file with a cut tail is imported as far as it goes, and what is mis
   const CommandResult after = there.Run({"kevolve", "fsck", run});
   CHECK(after.exit_code == kExitDiffers);
   Contains(after.err, {"blobs", "that the log names are not there"});
+  // It is not promised to go on.
+  CHECK(imported.out.find("`") == std::string::npos);
+  const CommandResult resumed = there.Run({"kevolve", "resume", run, "--candidates", "9"});
+  CHECK(resumed.exit_code != kExitDone);
+  Contains(resumed.err, {"the run is not whole", "not resumed"});
 }
 
 TEST_CASE("what was written behind the end of a file is no part of it, and is said") {

@@ -1,6 +1,7 @@
 // kevolve dlq: the dead letters of a run, jobs that were given up: list, show, retry, drop.
 #include <algorithm>
 #include <iostream>
+#include <optional>
 
 #include "tools/kevolve/drive.h"
 #include "tools/kevolve/signal_run.h"
@@ -20,13 +21,18 @@ Result<Value> Letters(const ControlOptions& options) {
     if (!folder) return folder.error();
     live = IsLive(*folder);
   }
+  std::optional<Error> not_told;
   if (live) {
     Value arguments;
     arguments.Set("run", options.run);
-    return CallEngine({options.engine, options.access, options.run}, "dlq", std::move(arguments));
+    auto answer =
+        CallEngine({options.engine, options.access, options.run}, "dlq", std::move(arguments));
+    if (answer || remote) return answer;
+    not_told = answer.error();  // an engine lets go of a run that has ended
   }
   auto run = StoredRun::OpenLean(options.run);
-  if (!run) return run.error();
+  if (!run) return not_told.value_or(run.error());
+  if (not_told && !(*run)->core->ended()) return *not_told;
   Warn(**run);
   return DeadLetters(*(*run)->core);
 }

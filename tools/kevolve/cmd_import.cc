@@ -13,12 +13,12 @@
 namespace kev {
 namespace {
 
-// What a cut file has lost, in words; "" when it is whole.
-std::string Missing(StoredRun& run) {
+// What a cut file has lost, in words; "" when it is whole. `*blobs_missing`: how many of its blobs.
+std::string Missing(StoredRun& run, size_t* blobs_missing) {
   if (run.warning.empty()) return "";
   std::string text = run.warning;
   const auto blobs = BlobsNamedBy(run.log);
-  size_t missing = 0;
+  size_t& missing = *blobs_missing;
   for (const auto& [sha256, ref] : blobs ? *blobs : std::map<std::string, BlobRef>{}) {
     if (!run.Blob(sha256)) ++missing;
   }
@@ -47,7 +47,8 @@ int ImportCommand(const KeepOptions& options) {
   if (!IsRunId(run.id))
     return Complain({Code::kCorrupt, options.path + " names its run '" + run.id +
                                          "', which cannot be a run's name"});
-  const std::string missing = Missing(run);
+  size_t blobs_missing = 0;
+  const std::string missing = Missing(run, &blobs_missing);
   if (!missing.empty()) std::cerr << "kevolve: warning: " << missing << std::endl;
   const std::string differs = Differs(run);
   if (!differs.empty()) std::cerr << "kevolve: warning: " << differs << std::endl;
@@ -82,7 +83,9 @@ int ImportCommand(const KeepOptions& options) {
     std::cout << ToJson(v) << std::endl;
   } else {
     std::cout << "imported run " << run.id << ", " << run.core->last_seq() << " events";
-    if (!ended)
+    if (!ended && blobs_missing > 0)
+      std::cout << "; it has not ended, and without its blobs it can be read, not resumed";
+    else if (!ended)
       std::cout << "; it has not ended: `" << CommandName() << " resume " << run.id << "` goes on";
     std::cout << "\n";
   }

@@ -103,6 +103,16 @@ Status CheckGoesOn(const StoredRun& run, const Value& limits) {
                                    "` says what it has used: give it more than that"};
 }
 
+// A run that was imported from a cut file.
+Error NotWhole(Error error) {
+  if (error.code == Code::kNotFound)
+    error.message +=
+        ": the run is not whole (was the file that it was imported from?), so it can be read, not "
+        "resumed. A whole file of it can be imported after `" +
+        CommandName() + " rm`";
+  return error;
+}
+
 }  // namespace
 
 int ResumeCommand(const RunOptions& options) {
@@ -160,7 +170,7 @@ int ResumeCommand(const RunOptions& options) {
     }
     plan = core.plan();
     auto bundle = run.Blob(plan.context.sha256);
-    if (!bundle) return Complain(bundle.error());
+    if (!bundle) return Complain(NotWhole(bundle.error()));
     auto target = TargetCoresOf(*bundle);
     if (!target) return Complain(target.error());
     cores = *target;
@@ -173,7 +183,7 @@ int ResumeCommand(const RunOptions& options) {
     }
     if (archived) {
       Warn(run);
-      if (Status s = Reopen(run, *folder); !s.ok()) return Complain(s.error());
+      if (Status s = Reopen(run, *folder); !s.ok()) return Complain(NotWhole(s.error()));
     }
   }
   LiveOptions live;

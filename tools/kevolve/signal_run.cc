@@ -28,8 +28,12 @@ int SignalRun(const ControlOptions& options, const std::string& kind, Value data
       CallEngine({options.engine, options.access, options.run}, "signal", std::move(arguments));
   if (!answer) {
     Error error = answer.error();
-    const std::string end = error.code == Code::kNotFound ? EndOf(options.run) : "";
+    const bool here = options.engine.empty() && options.access.empty();
+    const bool ended = error.code == Code::kNotFound ||
+                       (error.code == Code::kUnavailable && here && IsPutAway(options.run));
+    const std::string end = ended ? EndOf(options.run) : "";
     if (!end.empty()) {
+      error.code = Code::kNotFound;
       error.message = "run " + options.run + " has ended (" + end + "): `" + CommandName() +
                       " show " + options.run + "` says how";
       if (end == "done")

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <filesystem>
 
 #include "queue/codec.h"
 #include "tools/live/engine_folder.h"
@@ -53,14 +54,27 @@ Result<std::string> EndpointOf(const EngineAddress& address) {
 }  // namespace
 
 bool IsLive(const RunFolder& folder) {
-  const auto lock = FolderLock::Borrow(folder.path, "run " + folder.id);
+  const auto lock = FolderLock::Read(folder.path, "run " + folder.id);
   return !lock && lock.error().code == Code::kExists;
+}
+
+bool IsPutAway(const std::string& run) {
+  const auto folder = FindRunFolder(run);
+  if (!folder) return false;
+  std::error_code ignored;
+  if (std::filesystem::exists(folder->Archive(), ignored) && !IsLive(*folder)) return true;
+  const auto engine = EngineOf(*folder);
+  return engine && engine->path == folder->path && !IsLive(*folder);
 }
 
 Result<std::unique_ptr<ClientSession>> OpenEngine(const EngineAddress& address) {
   auto endpoint = EndpointOf(address);
   if (!endpoint) return endpoint.error();
   if (endpoint->starts_with("ipc://") && !SomebodyListens(endpoint->substr(6))) {
+    if (!address.run.empty() && address.engine.empty())
+      return Error{Code::kUnavailable, "the engine of run " + address.run +
+                                           " just begins or ends, and does not answer at " +
+                                           endpoint->substr(6) + ": try again in a moment"};
     return Error{Code::kUnavailable, "no engine answers at " + endpoint->substr(6) +
                                          ": is it running? `" + CommandName() +
                                          " engine` starts one"};
@@ -69,6 +83,8 @@ Result<std::unique_ptr<ClientSession>> OpenEngine(const EngineAddress& address) 
   options.endpoint = *endpoint;
   options.access_file = address.access;
   options.admin = address.admin;
+  if (address.engine.empty() && address.access.empty() && !address.run.empty())
+    options.may_answer = [run = address.run] { return !IsPutAway(run); };
   return ClientSession::Open(options);
 }
 
@@ -90,7 +106,8 @@ Result<bool> Follow(ClientSession& engine, RunCore* core, LiveProgress* progress
     arguments.Set("wait_ms", kAskMs);
     Result<Value> answer = engine.Call("events", std::move(arguments), kEventsLimit);
     if (!answer) {
-      if (answer.error().code != Code::kUnavailable || Clock::now() - heard > kEngineGone)
+      if (answer.error().code != Code::kUnavailable || Clock::now() - heard > kEngineGone ||
+          IsPutAway(core->run()))
         return answer.error();
       if (!std::exchange(away, true))
         progress->Note("the engine does not answer; waiting for it to come back");

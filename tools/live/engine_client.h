@@ -32,8 +32,13 @@ Result<Value> CallEngine(const EngineAddress& address, const std::string& method
 // Whether an engine drives the run on this machine now.
 bool IsLive(const RunFolder& folder);
 
+// Whether no engine will say anything of this run of this machine any more: it has ended and is put
+// away, or its own engine is gone. False for what is not known here.
+bool IsPutAway(const std::string& run);
+
 // Folds the run's events as they come, showing progress, until it has ended; `go_on` is asked a few
-// times a second. False: it was told not to go on.
+// times a second. False: it was told not to go on. kUnavailable: the engine does not answer for a
+// minute, or the run is put away.
 Result<bool> Follow(ClientSession& engine, RunCore* core, LiveProgress* progress,
                     const std::function<bool()>& go_on);
 

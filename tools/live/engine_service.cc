@@ -61,7 +61,8 @@ EngineService::~EngineService() = default;
 
 Status EngineService::TakeLock() {
   if (lock_ != nullptr) return {};
-  auto lock = FolderLock::Take(options_.folder.path, options_.what);
+  auto lock = FolderLock::Take(options_.folder.path, options_.what,
+                               [this](const std::string& text) { Say(text); });
   if (!lock) return lock.error();
   lock_ = std::move(*lock);
   return {};
@@ -135,7 +136,8 @@ Result<ServedRun*> EngineService::Load(const RunFolder& folder) {
   auto run = std::make_unique<ServedRun>();
   run->folder = folder;
   if (folder.path != options_.folder.path) {
-    auto lock = FolderLock::Take(folder.path, "run " + folder.id);
+    auto lock = FolderLock::Take(folder.path, "run " + folder.id,
+                                 [this](const std::string& text) { Say(text); });
     if (!lock) return lock.error();
     run->lock = std::move(*lock);
   }

@@ -26,7 +26,7 @@ Status RemoveFromStore(const RunFolder& folder) {
   std::unique_ptr<FolderLock> held;
   std::unique_ptr<EmbeddedRedis> server;
   if (own) {
-    if (auto lock = FolderLock::Borrow(engine->path, "the engine in " + engine->path)) {
+    if (auto lock = FolderLock::Take(engine->path, "the engine in " + engine->path)) {
       held = std::move(*lock);
       EmbeddedRedisOptions options;
       options.folder = engine->Redis();
@@ -48,7 +48,7 @@ void SortByAge(std::vector<Removable>* things) {
 }  // namespace
 
 Result<uint64_t> RemoveRun(const RunFolder& folder) {
-  auto lock = FolderLock::Borrow(folder.path, "run " + folder.id);
+  auto lock = FolderLock::Take(folder.path, "run " + folder.id);
   if (!lock) {
     Error error = lock.error();
     if (error.code == Code::kExists) {

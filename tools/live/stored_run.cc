@@ -1,6 +1,7 @@
 #include "tools/live/stored_run.h"
 
 #include <filesystem>
+#include <iostream>
 
 #include "queue/codec.h"
 #include "queue/redis_server.h"
@@ -27,9 +28,11 @@ class ArchivedRun : public StoredRun {
 
 class RedisRun : public StoredRun {
  public:
-  RedisRun(std::unique_ptr<FolderLock> lock, std::unique_ptr<EmbeddedRedis> server,
-           std::unique_ptr<RedisStore> store, const EngineFolder& engine)
+  RedisRun(std::unique_ptr<FolderLock> lock, std::unique_ptr<FolderLock> turn,
+           std::unique_ptr<EmbeddedRedis> server, std::unique_ptr<RedisStore> store,
+           const EngineFolder& engine)
       : lock_(std::move(lock)),
+        turn_(std::move(turn)),
         server_(std::move(server)),
         store_(std::move(store)),
         blobs_(store_.get(), engine) {}
@@ -51,8 +54,8 @@ class RedisRun : public StoredRun {
   RedisStore& store() { return *store_; }
 
  private:
-  std::unique_ptr<FolderLock>
-      lock_;  // with the server: nobody may resume the run while it is read this way
+  // With the server: nobody may resume the run while it is read this way, or start another one.
+  std::unique_ptr<FolderLock> lock_, turn_;
   std::unique_ptr<EmbeddedRedis> server_;  // null while a live engine has its own
   std::unique_ptr<RedisStore> store_;
   StoredBlobs blobs_;
@@ -88,8 +91,8 @@ Result<std::unique_ptr<RedisRun>> OpenRedis(const RunFolder& folder) {
   const std::string address = StoreAddress(*engine);
   const bool own = address == "unix:" + engine->RedisSocket();
   std::unique_ptr<EmbeddedRedis> server;
-  auto lock = FolderLock::Borrow(engine->path, "run " + folder.id);
-  std::unique_ptr<FolderLock> held;
+  auto lock = FolderLock::Read(engine->path, "run " + folder.id);
+  std::unique_ptr<FolderLock> held, turn;
   bool live = false;
   if (lock) {
     held = std::move(*lock);
@@ -100,6 +103,11 @@ Result<std::unique_ptr<RedisRun>> OpenRedis(const RunFolder& folder) {
             Code::kNotFound,
             "run " + folder.id + " has nothing stored yet (it was stopped before it began)"};
       }
+      auto taken = FolderLock::TakeTurn(
+          engine->path, "run " + folder.id,
+          [](const std::string& text) { std::cerr << "kevolve: " << text << std::endl; });
+      if (!taken) return taken.error();
+      turn = std::move(*taken);
       EmbeddedRedisOptions options;
       options.folder = engine->Redis();
       auto started = EmbeddedRedis::Start(options);
@@ -110,7 +118,7 @@ Result<std::unique_ptr<RedisRun>> OpenRedis(const RunFolder& folder) {
     return lock.error();
   } else {
     // A service that lives may have given the run up.
-    live = engine->path == folder.path || !FolderLock::Borrow(folder.path, "run " + folder.id).ok();
+    live = engine->path == folder.path || !FolderLock::Read(folder.path, "run " + folder.id).ok();
   }
   auto store = RedisStore::Connect(address);
   if (!store && live)
@@ -118,8 +126,8 @@ Result<std::unique_ptr<RedisRun>> OpenRedis(const RunFolder& folder) {
                                          "; the run is live, and its engine just starts, restores "
                                          "or ends its store: try again in a moment"};
   if (!store) return store.error();
-  auto run =
-      std::make_unique<RedisRun>(std::move(held), std::move(server), std::move(*store), *engine);
+  auto run = std::make_unique<RedisRun>(std::move(held), std::move(turn), std::move(server),
+                                        std::move(*store), *engine);
   run->id = folder.id;
   run->where = folder.path;
   run->store_address = address;
