@@ -21,8 +21,7 @@ constexpr int kLookAgainMs = 200;
 constexpr int kTakeOverMs = 10'000;  // a standby has the engine's runs before
 
 // The run's engine is a service, and its standby may be taking over just now. (What has an archive
-// has ended.) Its store is not looked into meanwhile: that would borrow the lock that the standby
-// waits for.
+// has ended.) Its store is not looked into meanwhile: the standby would wait for that.
 bool MayBeTakenOver(const std::string& run) {
   const auto folder = FindRunFolder(run);
   std::error_code ignored;

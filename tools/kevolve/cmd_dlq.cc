@@ -1,8 +1,8 @@
 // kevolve dlq: the dead letters of a run, jobs that were given up: list, show, retry, drop.
 #include <algorithm>
 #include <iostream>
-#include <optional>
 
+#include "tools/kevolve/ask_run.h"
 #include "tools/kevolve/drive.h"
 #include "tools/kevolve/signal_run.h"
 #include "tools/live/engine_client.h"
@@ -14,27 +14,7 @@ namespace kev {
 namespace {
 
 Result<Value> Letters(const ControlOptions& options) {
-  const bool remote = !options.engine.empty() || !options.access.empty();
-  bool live = remote;
-  if (!remote && !options.run.ends_with(".kevrun")) {
-    const auto folder = FindRunFolder(options.run);
-    if (!folder) return folder.error();
-    live = IsLive(*folder);
-  }
-  std::optional<Error> not_told;
-  if (live) {
-    Value arguments;
-    arguments.Set("run", options.run);
-    auto answer =
-        CallEngine({options.engine, options.access, options.run}, "dlq", std::move(arguments));
-    if (answer || remote) return answer;
-    not_told = answer.error();  // an engine lets go of a run that has ended
-  }
-  auto run = StoredRun::OpenLean(options.run);
-  if (!run) return not_told.value_or(run.error());
-  if (not_told && !(*run)->core->ended()) return *not_told;
-  Warn(**run);
-  return DeadLetters(*(*run)->core);
+  return AskRun(options, "dlq", Value(), {StoredRun::OpenLean, DeadLetters});
 }
 
 }  // namespace

@@ -60,11 +60,11 @@ bool IsLive(const RunFolder& folder) {
 
 bool IsPutAway(const std::string& run) {
   const auto folder = FindRunFolder(run);
-  if (!folder) return false;
+  if (!folder || IsLive(*folder)) return false;
   std::error_code ignored;
-  if (std::filesystem::exists(folder->Archive(), ignored) && !IsLive(*folder)) return true;
   const auto engine = EngineOf(*folder);
-  return engine && engine->path == folder->path && !IsLive(*folder);
+  return std::filesystem::exists(folder->Archive(), ignored) ||
+         (engine && engine->path == folder->path);
 }
 
 Result<std::unique_ptr<ClientSession>> OpenEngine(const EngineAddress& address) {

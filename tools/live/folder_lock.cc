@@ -60,11 +60,11 @@ Result<std::unique_ptr<FolderLock>> FolderLock::Take(const std::string& folder,
                                                      const Notice& notice) {
   auto lock = Open(Path(folder));
   if (!lock) return lock;
-  const auto reader_or_engine = [&]() -> Status {
+  const auto no_engine = [&]() -> Status {
     auto read = Read(folder, what);
     return read ? Status() : Status(read.error());
   };
-  if (Status s = (*lock)->Wait(what, reader_or_engine, notice); !s.ok()) return s.error();
+  if (Status s = (*lock)->Wait(what, no_engine, notice); !s.ok()) return s.error();
   const std::string words = OwnWords();
   // A disk without room for a line keeps nobody from working: the lock itself is held.
   if (ftruncate((*lock)->fd_, 0) == 0) [[maybe_unused]]

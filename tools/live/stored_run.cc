@@ -84,7 +84,7 @@ Result<std::unique_ptr<StoredRun>> OpenArchive(const std::string& path) {
   return std::unique_ptr<StoredRun>(std::move(run));
 }
 
-// The engine's lock is borrowed while nobody has it: then its server is ours to start.
+// While no engine has the folder, its server is ours to start.
 Result<std::unique_ptr<RedisRun>> OpenRedis(const RunFolder& folder) {
   const auto engine = EngineOf(folder);
   if (!engine) return engine.error();
