@@ -374,7 +374,15 @@ Outcome RunnerProcess::Load(Clock::duration deadline) {
   CopyText(command.setup, sizeof(command.setup), options_.setup);
   CopyText(command.teardown, sizeof(command.teardown), options_.teardown);
   outcome = Exchange(&command, deadline, &reply);
-  return outcome.ok() ? FailedReply(reply) : outcome;
+  if (!outcome.ok()) return outcome;
+  // Constructors have run: of the harness nothing can be broken any more, and the words may be
+  // theirs.
+  if (reply.status == ReplyStatus::kBroken) {
+    Kill();
+    return {Outcome::Kind::kCheated,
+            "replied to the judge in the harness's name while it was loaded"};
+  }
+  return FailedReply(reply);
 }
 
 Outcome RunnerProcess::FailedReply(const Reply& reply) const {
@@ -562,7 +570,8 @@ Outcome RunnerProcess::Order(OrderKind kind, uint32_t call, std::span<const uint
     if (now - begin > deadline) return TimedOut(deadline);
     if (Outcome bad = LookAround(During(kind)); !bad.ok()) return bad;
     const double waited = Nanoseconds(now - begin);
-    if (!options_.patient && waited > kSpinNs) {
+    // A nap makes the judge late, which excuses what a process does before the clock.
+    if (!options_.patient && waited > kSpinNs && kind != OrderKind::kTouch) {
       const auto nap = static_cast<long>(waited / kSleepShare);
       const timespec sleep = {nap / 1000000000, nap % 1000000000};
       pollfd life = {Lifeline(), POLLIN, 0};
@@ -652,10 +661,12 @@ Outcome RunnerProcess::MeasureClock(double* ghz) {
   return {};
 }
 
-void RunnerProcess::Freeze() {
-  if (dead_ || frozen_) return;
-  watched_.Freeze();
-  frozen_ = true;
+Outcome RunnerProcess::Freeze() {
+  if (dead_ || frozen_) return {};
+  frozen_ = watched_.Freeze();
+  if (frozen_) return {};
+  Kill();
+  return {Outcome::Kind::kCheated, "could not be stopped between the judge's orders"};
 }
 
 void RunnerProcess::Thaw() {

@@ -93,8 +93,9 @@ class RunnerProcess {
   // Load is the answer to be believed.
   Outcome MeasureClock(double* ghz);
 
-  // Stops and continues the process, all of its threads. Freeze returns when they have stopped.
-  void Freeze();
+  // Stops and continues the process, all of its threads. Freeze returns when they have stopped;
+  // kCheated, and the process is killed, when they do not.
+  [[nodiscard]] Outcome Freeze();
   void Thaw();
 
   const WatchedProcess& watched() const { return watched_; }

@@ -18,6 +18,7 @@ namespace {
 
 constexpr int kBusyLooks = 30;
 constexpr timespec kLetIn = {0, 30'000};
+constexpr int kStopAgain = 32;  // looks between two stops
 
 constexpr int kLowestFd = 32;  // lower ones are for what a child gets
 
@@ -69,11 +70,14 @@ void WatchedProcess::Know(pid_t pid) {
 
 bool WatchedProcess::Freeze() {
   if (pidfd_ < 0) return false;
-  syscall(SYS_pidfd_send_signal, pidfd_, SIGSTOP, nullptr, 0);
+  const auto stop = [&] { syscall(SYS_pidfd_send_signal, pidfd_, SIGSTOP, nullptr, 0); };
+  stop();
   const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(2);
-  // It stops at once on a core of its own; on the caller's it needs to be let in.
+  // It stops at once on a core of its own; on the caller's it needs to be let in. Whatever
+  // continues it drops the stop that is pending: it is sent again.
   for (int looks = 0; !Stopped(); ++looks) {
     if (looks >= kBusyLooks) nanosleep(&kLetIn, nullptr);
+    if (looks >= kBusyLooks && looks % kStopAgain == 0) stop();
     if (std::chrono::steady_clock::now() > end) return false;
   }
   return true;

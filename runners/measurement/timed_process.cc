@@ -22,6 +22,7 @@ constexpr uint32_t kLooks = 4;  // then one in so many; in the others, calls tha
 constexpr double kWarmUpNs = 100e3;  // of calls before the values of a window are laid out
 // Between being ready, the call and its end the judge does next to nothing; longer: it did not run.
 constexpr double kMostHeldUpNs = 20e3;
+constexpr double kMostStoppingNs = 1e6;
 constexpr double kSlowCallNs = 5e6;
 constexpr int kEmptyOrders = 25;        // to measure what the harness costs
 constexpr uint32_t kEmptyCalls = 1024;  // at most, in one order
@@ -101,9 +102,7 @@ bool TimedProcess::Ready() {
   if (Outcome outcome = process_->MeasureClock(&clock_ghz_); !outcome.ok()) return Fail(outcome, 0);
   if (!MeasureHarness()) return false;
   if (Outcome outcome = process_->Load(options_.deadline); !outcome.ok()) return Fail(outcome, 0);
-  if (!SetUpAll()) return false;
-  process_->Freeze();
-  return true;
+  return SetUpAll() && Freeze(0);
 }
 
 // Before foreign code is in the process, so that nobody can make it seem dearer than it is.
@@ -197,7 +196,7 @@ bool TimedProcess::TimeWindow(size_t call, bool keep) {
   outcome = process_->Call(number, slots_, options_.deadline, &called, [&] { Sight(call); });
   if (!outcome.ok()) return Fail(outcome, call);
   const Clock::time_point answered = Clock::now();
-  process_->Freeze();
+  if (!Freeze(call)) return false;
   waited_ns_ += process_->watched().RunDelayNs() - waited_before;
   // Read while it is stopped, since of a running process the kernel may be a tick behind: what is
   // left of the CPU time besides the call and the spinning while the judge was late, in noticing
@@ -224,8 +223,9 @@ bool TimedProcess::TimeWindow(size_t call, bool keep) {
   window.ns = called.ns;
   window.before_ns = before;
   window.ticks = static_cast<double>(called.ticks);
-  window.disturbed =
-      called.late_ns > std::max(kMostLateNs, 0.01 * called.ns) || held_up > kMostHeldUpNs;
+  window.disturbed = called.late_ns > std::max(kMostLateNs, 0.01 * called.ns) ||
+                     held_up > kMostHeldUpNs || ready.late_ns > kMostHeldUpNs ||
+                     stopping > kMostStoppingNs;
   samples_[call].windows.push_back(window);
   pace.spent_ns += called.ns;
   return true;
@@ -243,9 +243,12 @@ bool TimedProcess::WarmUp(size_t call) {
   Outcome outcome =
       process_->Call(static_cast<uint32_t>(call), std::span<const uint16_t>(slots).first(count),
                      options_.deadline, &times);
-  if (!outcome.ok()) return Fail(outcome, call);
-  process_->Freeze();
-  return true;
+  return outcome.ok() ? Freeze(call) : Fail(outcome, call);
+}
+
+bool TimedProcess::Freeze(size_t call) {
+  const Outcome outcome = process_->Freeze();
+  return outcome.ok() || Fail(outcome, call);
 }
 
 // Draws slots and fills them, on the core where they will be used, so that they lie in its caches;

@@ -72,6 +72,7 @@ class TimedProcess {
   uint32_t CallsFor(size_t call);
   void DrawSlots(size_t call, uint32_t count);
   bool WarmUp(size_t call);
+  bool Freeze(size_t call);  // false: it could not be stopped
   void LayOut(size_t call, uint32_t count);
   void Sight(size_t call);
   bool Judge(size_t call, bool look);

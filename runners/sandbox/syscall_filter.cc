@@ -5,6 +5,7 @@
 #include <linux/seccomp.h>
 #include <sched.h>
 #include <seccomp.h>
+#include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -15,6 +16,7 @@
 #include <cstring>
 #include <initializer_list>
 #include <memory>
+#include <utility>
 
 #include "runners/sandbox/own_process_mark.h"
 
@@ -135,7 +137,7 @@ void AllowReading(FilterBuilder* filter) {
 }
 
 void AllowThreads(FilterBuilder* filter) {
-  filter->Add(SCMP_ACT_ALLOW, "clone", {Masked(0, kThreadFlags, kThreadFlags)});
+  filter->Add(SCMP_ACT_ALLOW, "clone", {Masked(0, kThreadFlags | CLONE_VFORK, kThreadFlags)});
   filter->Add(SCMP_ACT_ERRNO(ENOSYS), {"clone3"});
   filter->Add(SCMP_ACT_ALLOW, {"futex", "futex_waitv", "set_robust_list", "get_robust_list", "rseq",
                                "set_tid_address", "sched_yield", "gettid", "getpid", "getppid",
@@ -145,9 +147,14 @@ void AllowThreads(FilterBuilder* filter) {
                "sched_get_priority_max", "sched_get_priority_min", "getpriority", "getcpu"});
   filter->Add(SCMP_ACT_ALLOW,
               {"rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "sigaltstack", "rt_sigpending"});
-  // abort() and raise() signal the process itself; ConfineCalls puts its number in.
-  for (const char* call : {"tgkill", "kill"})
-    filter->Add(SCMP_ACT_ALLOW, call, {Equals(0, kOwnProcessMark)});
+  // abort() and raise() signal the process itself; ConfineCalls puts its number in. Not with what
+  // stops and continues it: that is the judge's.
+  for (const auto& [call, signal] : {std::pair("tgkill", 2u), std::pair("kill", 1u)}) {
+    filter->Add(SCMP_ACT_ALLOW, call,
+                {Equals(0, kOwnProcessMark), {signal, SCMP_CMP_LT, SIGCONT, 0}});
+    filter->Add(SCMP_ACT_ALLOW, call,
+                {Equals(0, kOwnProcessMark), {signal, SCMP_CMP_GT, SIGTTOU, 0}});
+  }
 }
 
 void AllowQuestions(FilterBuilder* filter) {

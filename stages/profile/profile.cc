@@ -319,6 +319,15 @@ class Profiling {
     }
   }
 
+  // A process is called on held-out shapes, too: whatever it chooses to say could tell of them.
+  bool SeesHeldOut() const {
+    return std::any_of(set_->workloads.begin(), set_->workloads.end(),
+                       [](const Workload& workload) { return workload.held_out; });
+  }
+  void AttachPrinted(const std::string& output, const std::string& error, JobResult* result) {
+    if (!SeesHeldOut()) AttachOutput(output, error, &context_, result);
+  }
+
   JobResult Judge(const Measurement& measured) {
     if (measured.cancelled) return Refused(Verdict::kCancelled, "cancelled");
     if (measured.refusal.has_value()) {
@@ -327,10 +336,11 @@ class Profiling {
       if (refusal.outcome.kind == Outcome::Kind::kBroken) {
         return Failed(FailureClass::kInfrastructure, refusal.outcome.message);
       }
-      JobResult result = Refused(refusal.wrong ? Verdict::kWrong : VerdictOf(refusal.outcome.kind),
-                                 (refusal.wrong ? "while it was timed on " : "on ") +
-                                     set_->PlaceOf(refusal.call) + ": " + refusal.outcome.message);
-      AttachOutput(refusal.output, refusal.error, &context_, &result);
+      JobResult result =
+          Refused(refusal.wrong ? Verdict::kWrong : VerdictOf(refusal.outcome.kind),
+                  (refusal.wrong ? "while it was timed on " : "on ") + set_->PlaceOf(refusal.call) +
+                      (SeesHeldOut() ? "" : ": " + refusal.outcome.message));
+      AttachPrinted(refusal.output, refusal.error, &result);
       return result;
     }
     JobResult result;
@@ -338,8 +348,8 @@ class Profiling {
     for (const auto& [rival, why] : left_out_.AsMap())
       result.facts.Set("head_to_head").Set(rival, why);
     if (!candidate_.device.on_host()) result.facts.Set("trust", "A");
-    AttachOutput(measured.outputs[contest_.candidate], measured.errors[contest_.candidate],
-                 &context_, &result);
+    AttachPrinted(measured.outputs[contest_.candidate], measured.errors[contest_.candidate],
+                  &result);
     result.blobs["samples"] = context_.Attach(SamplesBlob(measured, *set_, contest_));
     const JudgeFloor floor =
         JudgeFloors(TimedWorkOf(result.facts, *set_, task_), Machine(result.facts), target_);

@@ -121,8 +121,11 @@ class Verification {
     auto process = RunnerProcess::Start(candidate_, **arena);
     if (!process.ok()) return Failed(process.error());
     JobResult result = RunIn(**process, cases, prepared->cases, arena->get());
-    if (std::string text = (*process)->StandardOutput(); !text.empty()) output_ = std::move(text);
-    if (std::string text = (*process)->StandardError(); !text.empty()) error_ = std::move(text);
+    // What it prints of a shape that is held out is nobody's to read.
+    if (!cases.front().hidden) {
+      if (std::string text = (*process)->StandardOutput(); !text.empty()) output_ = std::move(text);
+      if (std::string text = (*process)->StandardError(); !text.empty()) error_ = std::move(text);
+    }
     isolation_ = (*process)->isolation();
     return result;
   }
@@ -152,7 +155,11 @@ class Verification {
   JobResult RefusedFor(const Outcome& outcome, const Case& one) {
     if (outcome.kind == Outcome::Kind::kBroken)
       return Failed(FailureClass::kInfrastructure, outcome.message);
-    return Refused(VerdictOf(outcome.kind), Place(one) + ": " + outcome.message);
+    // Whatever else a kernel could choose there (a status, a signal, a call) would tell of its
+    // shape.
+    return Refused(
+        VerdictOf(outcome.kind),
+        Place(one) + ": " + (one.hidden ? Name(VerdictOf(outcome.kind)) : outcome.message));
   }
 
   // Full checks call twice, in two places and on other poison.
@@ -161,7 +168,8 @@ class Verification {
     const uint16_t calls = full_ ? 2 : 1;
     std::string faults[2];
     for (uint16_t slot = 0; slot < calls; ++slot) {
-      runner.Freeze();
+      if (Outcome outcome = runner.Freeze(); !outcome.ok())
+        return RefusedFor(outcome, prepared.one);
       Put(prepared, slot, arena);
       OrderTimes times;
       if (!candidate_.setup.empty() && slot == 0) {
@@ -169,8 +177,9 @@ class Verification {
           return RefusedFor(outcome, prepared.one);
       }
       Outcome outcome = runner.Call(0, {&slot, 1}, deadline, &times);
+      // Stopped, nothing that it left running can finish the work now.
+      if (outcome.ok()) outcome = runner.Freeze();
       if (!outcome.ok()) return RefusedFor(outcome, prepared.one);
-      runner.Freeze();  // nothing it left running can finish the work now
       faults[slot] = JudgeSlot(prepared, *arena, slot);
     }
     if (calls == 2) {

@@ -60,7 +60,7 @@ struct Fixture {
   }
   Outcome Call(std::vector<uint16_t> slots = {0}, RunnerProcess::Clock::duration deadline = 10s) {
     const Outcome outcome = process->Call(0, slots, deadline, &times);
-    process->Freeze();
+    CHECK(process->Freeze().ok());
     return outcome;
   }
   Outcome LoadAndCall(RunnerProcess::Clock::duration deadline = 10s) {
