@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "engine/core/random.h"
+#include "runners/harness/lift_fd.h"
 
 namespace kev {
 namespace {
@@ -65,44 +66,56 @@ Status Check(const std::vector<CallSpec>& calls, const std::vector<uint32_t>& sl
 }  // namespace
 
 Result<std::unique_ptr<Arena>> Arena::Make(std::vector<CallSpec> calls, std::vector<uint32_t> slots,
-                                           bool guarded, uint64_t seed) {
+                                           Protection protection, uint64_t seed) {
   if (Status fits = Check(calls, slots); !fits.ok()) return fits.error();
   std::unique_ptr<Arena> made(new Arena);
   made->calls_ = std::move(calls);
   made->slots_ = std::move(slots);
-  made->Place(guarded, seed);
+  made->Place(protection, seed);
   if (made->bytes_ > kMostBytes) {
     return Error{Code::kInvalid, "the arrays take " + std::to_string(made->bytes_ >> 20) +
                                      " MiB; use smaller workloads, 4 GiB is the most"};
   }
-  made->file_ = memfd_create("arrays", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-  const auto failed = [&](const char* what) {
-    return Error{Code::kUnavailable, std::string(what) + " of " +
-                                         std::to_string(made->bytes_ >> 20) +
-                                         " MiB for the arrays: " + std::strerror(errno)};
-  };
-  if (made->file_ < 0) return failed("memfd_create");
-  // The judge's ends lie above the descriptors that a runner process gets.
-  if (const int high = fcntl(made->file_, F_DUPFD_CLOEXEC, 32); high >= 0) {
-    close(made->file_);
-    made->file_ = high;
-  }
-  if (posix_fallocate(made->file_, 0, static_cast<off_t>(made->bytes_)) != 0)
-    return failed("allocation");
-  // A child must not shrink what the judge reads.
-  if (fcntl(made->file_, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0)
-    return failed("sealing");
-  void* map = mmap(nullptr, made->bytes_, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE,
-                   made->file_, 0);
-  if (map == MAP_FAILED) return failed("mapping");
+  // One range of addresses for both files.
+  void* map =
+      mmap(nullptr, made->bytes_, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (map == MAP_FAILED)
+    return Error{Code::kUnavailable, std::string("addresses for the arrays: ") + strerror(errno)};
   made->map_ = static_cast<char*>(map);
+  Status mapped = made->MapFile(0, "inputs", 0, made->input_bytes_);
+  if (mapped.ok())
+    mapped = made->MapFile(1, "arrays", made->input_bytes_, made->bytes_ - made->input_bytes_);
+  if (!mapped.ok()) return mapped.error();
   made->Wipe(Mix64(seed));
   return made;
 }
 
+Status Arena::MapFile(int which, const char* name, uint64_t offset, uint64_t bytes) {
+  const auto failed = [&](const char* what) {
+    return Error{Code::kUnavailable, std::string(what) + " of " + std::to_string(bytes_ >> 20) +
+                                         " MiB for the arrays: " + strerror(errno)};
+  };
+  int& file = files_[which];
+  file = LiftFd(memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  if (file < 0) return failed("memory file");
+  if (bytes > 0) {
+    if (posix_fallocate(file, 0, static_cast<off_t>(bytes)) != 0) return failed("allocation");
+    if (mmap(map_ + offset, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE | MAP_FIXED,
+             file, 0) == MAP_FAILED)
+      return failed("mapping");
+  }
+  // A child must not shrink what the judge reads, nor write what is its alone to write.
+  const int inputs = which == 0 ? F_SEAL_FUTURE_WRITE : 0;
+  if (fcntl(file, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL | inputs) != 0)
+    return failed("sealing");
+  return {};
+}
+
 Arena::~Arena() {
   if (map_ != nullptr) munmap(map_, bytes_);
-  if (file_ >= 0) close(file_);
+  for (const int file : files_) {
+    if (file >= 0) close(file);
+  }
 }
 
 Arena::Range Arena::PlaceArray(uint64_t* at, uint64_t bytes, bool guarded, uint64_t jitter) {
@@ -122,26 +135,35 @@ Arena::Range Arena::PlaceArray(uint64_t* at, uint64_t bytes, bool guarded, uint6
   return range;
 }
 
-void Arena::Place(bool guarded, uint64_t seed) {
+// What is only read comes first.
+void Arena::Place(Protection protection, uint64_t seed) {
+  const bool guarded = protection == Protection::kGuards;
   CounterRandom random(seed, "arena");
+  for (size_t c = 0; c < calls_.size(); ++c)
+    offsets_.emplace_back(slots_[c] * calls_[c].arguments.size(), 0);
   uint64_t at = 0;
-  for (size_t c = 0; c < calls_.size(); ++c) {
-    const std::vector<CallArgument>& arguments = calls_[c].arguments;
-    std::vector<uint64_t>& offsets = offsets_.emplace_back(slots_[c] * arguments.size(), 0);
-    for (size_t a = 0; a < arguments.size(); ++a) {
-      if (arguments[a].kind != CallArgument::Kind::kConstant) continue;
-      const Range range = PlaceArray(&at, arguments[a].bytes(), guarded, random.Below(kJitter));
-      for (uint32_t s = 0; s < slots_[c]; ++s) offsets[s * arguments.size() + a] = range.begin;
-    }
-    for (uint32_t s = 0; s < slots_[c]; ++s) {
-      for (size_t a = 0; a < arguments.size(); ++a) {
-        if (!arguments[a].per_slot()) continue;
-        const Range range = PlaceArray(&at, arguments[a].bytes(), guarded, random.Below(kJitter));
-        offsets[s * arguments.size() + a] = range.begin;
+  const auto place = [&](bool read_only) {
+    for (size_t c = 0; c < calls_.size(); ++c) {
+      const std::vector<CallArgument>& arguments = calls_[c].arguments;
+      for (uint32_t s = 0; s < slots_[c]; ++s) {
+        for (size_t a = 0; a < arguments.size(); ++a) {
+          const bool constant = arguments[a].kind == CallArgument::Kind::kConstant;
+          if (!constant && !arguments[a].per_slot()) continue;
+          if (arguments[a].output() == read_only) continue;
+          uint64_t& offset = offsets_[c][s * arguments.size() + a];
+          offset =
+              constant && s > 0
+                  ? offsets_[c][a]
+                  : PlaceArray(&at, arguments[a].bytes(), guarded, random.Below(kJitter)).begin;
+        }
       }
     }
-  }
-  bytes_ = AlignUp(at + kZone, kPage);
+    at = AlignUp(at + kZone, kPage);
+  };
+  place(true);
+  if (protection != Protection::kNone) input_bytes_ = at;
+  place(false);
+  bytes_ = at;
 }
 
 uint64_t Arena::Offset(size_t call, uint32_t slot, size_t argument) const {

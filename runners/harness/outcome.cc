@@ -9,7 +9,7 @@ namespace {
 std::string SignalName(int number) {
   switch (number) {
     case SIGSEGV:
-      return "SIGSEGV, it touched memory that is not its own";
+      return "SIGSEGV, it touched memory that is not its own, or wrote to an input";
     case SIGBUS:
       return "SIGBUS, a bad memory access";
     case SIGFPE:
@@ -42,7 +42,8 @@ Outcome OutcomeOfEnd(const ProcessEnd& end, const std::string& during,
               "used more than " + std::to_string(cpu_seconds) + " s of CPU time"};
     case SIGSYS:
       return {Outcome::Kind::kCheated,
-              "made a system call " + during + " that no kernel needs and none may make"};
+              "made a system call " + during + " that no kernel needs and none may make",
+              kForbiddenCall};
     case SIGABRT:
       if (standard_error.find("std::bad_alloc") == std::string::npos) break;
       return {Outcome::Kind::kResources, "found no memory " + during + " (std::bad_alloc)"};

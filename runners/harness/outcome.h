@@ -19,8 +19,16 @@ struct Outcome {
     kBroken,     // not the kernel's fault: the runner process could not be set up
   } kind = Kind::kOk;
   std::string message;  // one line; "" when ok
+  // The judge's words for it, with nothing in them that a kernel could choose: what may be told of
+  // what happened on a shape that is kept secret. "": the kind's name is all.
+  std::string brief = {};
   bool ok() const { return kind == Kind::kOk; }
 };
+
+// In words that no kernel chose.
+inline Outcome Cheated(const std::string& how) { return {Outcome::Kind::kCheated, how, how}; }
+// A brief of kCheated.
+inline constexpr char kForbiddenCall[] = "made a system call that no kernel needs";
 
 struct ProcessEnd {
   int signal = 0;  // that ended it; 0: it exited

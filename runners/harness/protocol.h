@@ -19,8 +19,9 @@
 namespace kev::harness {
 
 inline constexpr int kControlFd = 3;  // in the runner process
-inline constexpr int kArenaFd = 4;    // memfd with all arrays
+inline constexpr int kArenaFd = 4;    // memfd with the arrays that are written
 inline constexpr int kPageFd = 5;     // memfd with the OrderPage and the tables of offsets
+inline constexpr int kInputsFd = 6;   // memfd with those that are only read; no write can reach it
 inline constexpr uint32_t kMaxArguments = 32;
 inline constexpr uint32_t kMaxCalls = 64;
 inline constexpr uint32_t kMaxSlots = 4096;  // per call
@@ -72,6 +73,7 @@ struct Command {
   uint64_t nonce = 0;
   // kConfigure
   uint64_t arena_bytes = 0;
+  uint64_t input_bytes = 0;  // of them, the first so many, in kInputsFd
   uint64_t page_bytes = 0;
   uint64_t guards = 0;  // offset in the page file of `guard_count` offsets of pages in the arena
   uint64_t guard_count = 0;

@@ -24,11 +24,27 @@ char* Map(int fd, uint64_t bytes) {
   return at == MAP_FAILED ? nullptr : static_cast<char*>(at);
 }
 
+// Both files one behind the other.
+char* MapArena(uint64_t bytes, uint64_t input_bytes) {
+  void* at = mmap(nullptr, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (at == MAP_FAILED) return nullptr;
+  char* base = static_cast<char*>(at);
+  const int flags = MAP_SHARED | MAP_POPULATE | MAP_FIXED;
+  if (input_bytes > 0 && mmap(base, input_bytes, PROT_READ, flags, kInputsFd, 0) == MAP_FAILED)
+    return nullptr;
+  if (mmap(base + input_bytes, bytes - input_bytes, PROT_READ | PROT_WRITE, flags, kArenaFd, 0) ==
+      MAP_FAILED)
+    return nullptr;
+  close(kInputsFd);
+  close(kArenaFd);
+  return base;
+}
+
 Mapped MapShared(const Command& command, Reply* reply) {
   signal(SIGXFSZ, SIG_IGN);  // printing too much is cut off, not deadly
   g_patient = command.patient != 0;
   Mapped mapped;
-  mapped.arena = Map(kArenaFd, command.arena_bytes);
+  mapped.arena = MapArena(command.arena_bytes, command.input_bytes);
   mapped.arena_bytes = command.arena_bytes;
   mapped.page_file = Map(kPageFd, command.page_bytes);
   if (mapped.arena == nullptr || mapped.page_file == nullptr)
@@ -108,7 +124,7 @@ int RunServing(const char* program, Backend* backend) {
     return 64;
   }
   prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-  close_range(kPageFd + 1, ~0u, 0);
+  close_range(kInputsFd + 1, ~0u, 0);
   static Command command;
   static Reply reply;
   Mapped mapped;

@@ -76,7 +76,8 @@ class RunnerProcess {
   Outcome Load(Clock::duration deadline);
 
   // Brings slots' arrays into the caches of the process's core.
-  Outcome Touch(uint32_t call, std::span<const uint16_t> slots, OrderTimes* times);
+  Outcome Touch(uint32_t call, std::span<const uint16_t> slots, Clock::duration deadline,
+                OrderTimes* times);
   // Calls the function once on each of the slots, in order. `at_mark`, when given, is run at once
   // when the answer is seen, while the process still runs; not with a device, whose outputs are
   // fetched after that.
@@ -106,6 +107,9 @@ class RunnerProcess {
   pid_t pid() const { return watched_.pid(); }
 
  private:
+  static constexpr std::chrono::seconds kSetUpDeadline{60};
+  static constexpr std::chrono::seconds kOrderDeadline{60};  // of orders without foreign code
+
   RunnerProcess() = default;
   Outcome Configure();
   Outcome Define();

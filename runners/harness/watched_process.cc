@@ -13,21 +13,14 @@
 #include <cstring>
 #include <string>
 
+#include "runners/harness/lift_fd.h"
+
 namespace kev {
 namespace {
 
 constexpr int kBusyLooks = 30;
 constexpr timespec kLetIn = {0, 30'000};
 constexpr int kStopAgain = 32;  // looks between two stops
-
-constexpr int kLowestFd = 32;  // lower ones are for what a child gets
-
-int Lift(int fd) {
-  if (fd < 0) return fd;
-  const int high = fcntl(fd, F_DUPFD_CLOEXEC, kLowestFd);
-  close(fd);
-  return high;
-}
 
 std::string PathOf(pid_t pid, const char* name) {
   return "/proc/" + std::to_string(pid) + "/" + name;
@@ -60,9 +53,9 @@ WatchedProcess::~WatchedProcess() {
 
 void WatchedProcess::Know(pid_t pid) {
   pid_ = pid;
-  pidfd_ = Lift(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));
-  stat_ = Lift(open(PathOf(pid, "stat").c_str(), O_RDONLY | O_CLOEXEC));
-  schedstat_ = Lift(open(PathOf(pid, "schedstat").c_str(), O_RDONLY | O_CLOEXEC));
+  pidfd_ = LiftFd(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));
+  stat_ = LiftFd(open(PathOf(pid, "stat").c_str(), O_RDONLY | O_CLOEXEC));
+  schedstat_ = LiftFd(open(PathOf(pid, "schedstat").c_str(), O_RDONLY | O_CLOEXEC));
   clockid_t clock = 0;
   clock_getcpuclockid(pid, &clock);
   cpu_clock_ = clock;

@@ -49,16 +49,29 @@ class Round {
 
   // False when it ended early: refusal or cancellation, noted in the measurement.
   Result<bool> Run() {
+    Result<bool> whole = RunOnce();
+    if (!damaged_) return whole;
+    // Somebody wrote outside of its arrays, and several could have: once more, with a look at
+    // everything after each turn.
+    careful_ = true;
+    damaged_ = false;
+    return RunOnce();
+  }
+
+ private:
+  Result<bool> RunOnce() {
     arena_->Wipe(random_.Next());
     for (size_t call = 0; call < arena_->calls().size(); ++call)
       values_->FillConstants(*arena_, call);
     for (const size_t c : Shuffled(taking_part_, &random_)) {
+      processes_[c].reset();
       auto launched = TimedProcess::Launch(contestants_[c], c, launch_, arena_, values_, options_);
       if (!launched.ok()) return launched.error();
       processes_[c] = std::move(*launched);
     }
     for (const size_t c : Shuffled(taking_part_, &random_)) {
       if (!processes_[c]->Ready()) return Refuse(c);
+      if (LeftDamage(c)) return RefuseDamage(c);
     }
     std::vector<size_t> calls(arena_->calls().size());
     for (size_t i = 0; i < calls.size(); ++i) calls[i] = i;
@@ -69,7 +82,6 @@ class Round {
     return Finish();
   }
 
- private:
   // All contestants, window by window in turn, until each has what it wants.
   Result<bool> TimeCall(size_t call) {
     std::vector<uint32_t> warm_up(contestants_.size());
@@ -86,6 +98,7 @@ class Round {
         if (keep && !processes_[c]->Wants(call)) continue;
         any = true;
         if (!processes_[c]->TimeWindow(call, keep)) return Refuse(c);
+        if (LeftDamage(c)) return RefuseDamage(c);
       }
       if (!any) return true;
     }
@@ -93,6 +106,10 @@ class Round {
 
   Result<bool> Refuse(size_t c) {
     const Fault& fault = processes_[c]->fault();
+    return fault.canary ? BlameFor(c, fault) : Refuse(c, fault);
+  }
+
+  Result<bool> Refuse(size_t c, const Fault& fault) {
     const RunnerProcess& process = processes_[c]->process();
     into_->refusal = Refusal{c,
                              launch_,
@@ -104,6 +121,30 @@ class Round {
     return false;
   }
 
+  // A canary that c's windows met, or the look at the end, may be any process's doing, as long as
+  // not all were looked at after each turn; of those that are trusted it is nobody's.
+  Result<bool> BlameFor(size_t c, const Fault& fault) {
+    std::vector<size_t> suspects;
+    for (const size_t one : taking_part_) {
+      if (!contestants_[one].trusted) suspects.push_back(one);
+    }
+    if (careful_ || suspects.empty()) return Refuse(c, fault);
+    if (suspects.size() == 1)
+      return c == suspects[0] ? Refuse(c, fault) : RefuseDamage(suspects[0]);
+    damaged_ = true;
+    return false;
+  }
+
+  bool LeftDamage(size_t c) const {
+    return careful_ && !contestants_[c].trusted && arena_->AnyBrokenCanary();
+  }
+  Result<bool> RefuseDamage(size_t c) {
+    return Refuse(c, Fault{{Outcome::Kind::kOk, kOutside, kOutside},
+                           /*wrong=*/true,
+                           /*canary=*/true,
+                           /*call=*/0});
+  }
+
   Result<bool> Finish() {
     Conditions& conditions = into_->conditions;
     const auto known = std::find_if(taking_part_.begin(), taking_part_.end(),
@@ -112,6 +153,10 @@ class Round {
     // Times of the trusted ones are read after the others were compared with them.
     for (const size_t c : taking_part_) {
       if (!processes_[c]->Finish(contestants_[c].trusted ? nullptr : trusted)) return Refuse(c);
+    }
+    if (arena_->AnyBrokenCanary()) {
+      return BlameFor(taking_part_.front(),
+                      Fault{{Outcome::Kind::kOk, kOutside, kOutside}, true, true, 0});
     }
     for (const size_t c : taking_part_) {
       TimedProcess& timed = *processes_[c];
@@ -142,6 +187,8 @@ class Round {
   CounterRandom random_;
   std::vector<size_t> taking_part_;
   std::vector<std::unique_ptr<TimedProcess>> processes_;
+  bool careful_ = false;  // all canaries are looked at after each turn of who is not trusted
+  bool damaged_ = false;  // a canary was broken, and it is not known by whom
 };
 
 }  // namespace

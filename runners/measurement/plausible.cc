@@ -17,32 +17,37 @@ constexpr double kSlackNs = 3e3;           // of CPU time before the order: wake
 constexpr double kRefusedShare = 0.5;      // of a window
 constexpr double kRefusedNs = 50e3;
 
-std::vector<double> Before(const std::vector<TimedWindow>& windows) {
+// Ascending.
+template <typename Of>
+std::vector<double> Times(const std::vector<TimedWindow>& windows, bool disturbed, Of of) {
   std::vector<double> times;
   for (const TimedWindow& window : windows) {
-    if (!window.disturbed) times.push_back(window.before_ns);
+    if (disturbed || !window.disturbed) times.push_back(of(window));
   }
   std::sort(times.begin(), times.end());
   return times;
 }
 
+double Before(const TimedWindow& window) { return window.before_ns; }
+double BeforeAtMost(const TimedWindow& window) { return window.before_ns + window.late_ns; }
+
 double AtShare(const std::vector<double>& ascending, double share) {
   return ascending[static_cast<size_t>(share * static_cast<double>(ascending.size() - 1))];
 }
 
-// Roughly two standard errors of the median, from the distance of the quartiles.
-double Uncertainty(const std::vector<double>& ascending) {
-  return 2 * (AtShare(ascending, 0.75) - AtShare(ascending, 0.25)) /
-         std::sqrt(static_cast<double>(ascending.size()));
-}
-
 }  // namespace
 
-double CallTimeOf(const std::vector<TimedWindow>& windows, const HarnessCost& cost) {
+double EarlyWork::Of(const TimedWindow& window) const {
+  const double before = told ? Before(window) : BeforeAtMost(window);
+  return std::max(before - allowed_ns, 0.0);
+}
+
+double CallTimeOf(const std::vector<TimedWindow>& windows, const HarnessCost& cost,
+                  const EarlyWork& early) {
   std::vector<double> all, undisturbed;
   for (const TimedWindow& window : windows) {
     if (window.calls == 0) continue;
-    all.push_back((window.ns - cost.order_ns) / window.calls - cost.call_ns);
+    all.push_back((window.ns + early.Of(window) - cost.order_ns) / window.calls - cost.call_ns);
     if (!window.disturbed) undisturbed.push_back(all.back());
   }
   if (all.empty()) return 0;
@@ -61,23 +66,18 @@ double ClocksApart(const std::vector<TimedWindow>& windows, double ticks_per_ns)
 
 EarlyWork WorkBeforeTheClock(const std::vector<TimedWindow>& windows,
                              const std::vector<TimedWindow>& trusted) {
-  const std::vector<double> own = Before(windows), others = Before(trusted);
+  std::vector<double> own = Times(windows, false, Before), others = Times(trusted, false, Before);
   EarlyWork early;
-  if (own.size() < kLeastWindows || others.size() < kLeastWindows) return early;
-  std::vector<double> lengths, calls;
-  for (const TimedWindow& window : windows) {
-    lengths.push_back(window.ns);
-    calls.push_back(window.calls);
-  }
-  const double length = Median(lengths);
-  const double extra = AtShare(own, 0.5) - AtShare(others, 0.5);
-  const double charged = extra - kSlackNs - Uncertainty(own) - Uncertainty(others);
-  if (charged <= 0) return early;
-  early.ns = charged;
-  early.per_call_ns = charged / std::max(Median(calls), 1.0);
-  // Most windows, not only the middle one, above nearly all of the trusted process's.
-  const double least = AtShare(own, 0.25) - AtShare(others, 0.75);
-  if (least > kRefusedNs && least > kRefusedShare * length) {
+  if (windows.empty() || trusted.empty()) return early;
+  early.told = own.size() >= kLeastWindows && others.size() >= kLeastWindows;
+  if (!early.told) others = Times(trusted, true, Before);
+  early.allowed_ns = AtShare(others, 0.75) + kSlackNs;
+  if (!early.told) return early;
+  // Of most windows, above nearly all of the trusted process's.
+  std::vector<double> lengths;
+  for (const TimedWindow& window : windows) lengths.push_back(window.ns);
+  const double length = Median(lengths), extra = AtShare(own, 0.5) - AtShare(others, 0.75);
+  if (extra > kRefusedNs && extra > kRefusedShare * length) {
     char text[160];
     std::snprintf(text, sizeof(text),
                   "worked for %.0f us before the clock was started, in windows of %.0f us",

@@ -18,12 +18,16 @@ namespace {
 constexpr uint32_t kSightings = 16;  // elements looked at when an answer is seen
 constexpr double kMostLateNs = 500;  // longer: the judge was not looking
 constexpr uint32_t kFirstLooks = 2;  // windows in which calls are checked in full
-constexpr uint32_t kLooks = 4;  // then one in so many; in the others, calls that seem unwritten
+constexpr uint32_t kLooks = 4;      // then one in so many; in the others, calls that seem unwritten
+constexpr uint32_t kDearLooks = 8;  // the same where checks take long
 constexpr double kWarmUpNs = 100e3;  // of calls before the values of a window are laid out
 // Between being ready, the call and its end the judge does next to nothing; longer: it did not run.
 constexpr double kMostHeldUpNs = 20e3;
 constexpr double kMostStoppingNs = 1e6;
 constexpr double kSlowCallNs = 5e6;
+constexpr size_t kRetakes = 3;  // windows for each that is wanted, where others are disturbed
+// Being ready takes microseconds.
+constexpr std::chrono::seconds kReadyDeadline{10};
 constexpr int kEmptyOrders = 25;        // to measure what the harness costs
 constexpr uint32_t kEmptyCalls = 1024;  // at most, in one order
 constexpr int kCopyOrders = 5;
@@ -93,7 +97,7 @@ TimedProcess::~TimedProcess() {
 }
 
 bool TimedProcess::Fail(const Outcome& outcome, size_t call, bool wrong) {
-  fault_ = {outcome, wrong, call};
+  fault_ = {outcome, wrong, /*canary=*/false, call};
   return false;
 }
 
@@ -154,10 +158,13 @@ bool TimedProcess::SetUpAll() {
 
 bool TimedProcess::Slow(size_t call) const { return paces_[call].call_ns > kSlowCallNs; }
 
+// Windows that were disturbed are taken again, within limits.
 bool TimedProcess::Wants(size_t call) const {
   const size_t kept = samples_[call].windows.size();
-  if (kept < options_.least_windows) return true;
-  return kept < options_.windows && paces_[call].spent_ns < options_.turn_ns;
+  const uint32_t good = paces_[call].undisturbed;
+  if (good < options_.least_windows) return kept < kRetakes * options_.least_windows;
+  return good < options_.windows && kept < kRetakes * options_.windows &&
+         paces_[call].spent_ns < options_.turn_ns;
 }
 
 // Windows of random length, now and then without a call: how they grow is looked at.
@@ -187,32 +194,28 @@ bool TimedProcess::TimeWindow(size_t call, bool keep) {
   const auto number = static_cast<uint32_t>(call);
   OrderTimes ready, called;
   const double cpu_before = process_->watched().CpuNs();
-  // An order without work: the process is awake and waits when the one that counts comes.
-  Outcome outcome = process_->Touch(number, {}, &ready);
-  if (!outcome.ok()) return Fail(outcome, call);
+  if (!MakeReady(call, &ready)) return false;
   const Clock::time_point prepared = Clock::now();
   const double waited_before = process_->watched().RunDelayNs();
   sightings_.clear();
-  outcome = process_->Call(number, slots_, options_.deadline, &called, [&] { Sight(call); });
+  const Outcome outcome =
+      process_->Call(number, slots_, options_.deadline, &called, [&] { Sight(call); });
   if (!outcome.ok()) return Fail(outcome, call);
   const Clock::time_point answered = Clock::now();
   if (!Freeze(call)) return false;
-  waited_ns_ += process_->watched().RunDelayNs() - waited_before;
+  const double waited = process_->watched().RunDelayNs() - waited_before;
+  waited_ns_ += waited;
   // Read while it is stopped, since of a running process the kernel may be a tick behind: what is
   // left of the CPU time besides the call and the spinning while the judge was late, in noticing
-  // that it was ready, in ordering the call or in stopping it.
+  // that it was ready, in ordering the call or in stopping it. Of these it spent none while it
+  // waited for the core.
   const double stopping = Nanoseconds(Clock::now() - answered);
   const double held_up = Nanoseconds(answered - prepared) - called.ns - called.around_ns;
   const double late = ready.late_ns + held_up + stopping;
-  // With a device nothing of the kernel runs on the host.
-  const double before = contestant_.device.on_host()
-                            ? process_->watched().CpuNs() - cpu_before - called.ns - late
-                            : 0;
+  const double cpu = process_->watched().CpuNs() - cpu_before;
   Pace& pace = paces_[call];
   ++pace.seen;
-  const bool look =
-      contestant_.trusted ? pace.seen == 1 : pace.seen <= kFirstLooks || random_.Below(kLooks) == 0;
-  if (!Judge(call, look)) return false;
+  if (!Judge(call, IsLookedAt(call))) return false;
   if (count > 0) {
     pace.call_ns = called.ns / count;
     pace.last_slots = slots_;
@@ -221,14 +224,41 @@ bool TimedProcess::TimeWindow(size_t call, bool keep) {
   TimedWindow window;
   window.calls = count;
   window.ns = called.ns;
-  window.before_ns = before;
+  // With a device nothing of the kernel runs on the host.
+  if (contestant_.device.on_host()) {
+    window.before_ns = cpu - (called.ns + late - waited);
+    window.late_ns = late;
+  }
   window.ticks = static_cast<double>(called.ticks);
   window.disturbed = called.late_ns > std::max(kMostLateNs, 0.01 * called.ns) ||
                      held_up > kMostHeldUpNs || ready.late_ns > kMostHeldUpNs ||
                      stopping > kMostStoppingNs;
   samples_[call].windows.push_back(window);
+  if (window.disturbed) return true;
+  ++pace.undisturbed;
   pace.spent_ns += called.ns;
   return true;
+}
+
+// Who is trusted, once; others so often that no window is safe for a cheat.
+bool TimedProcess::IsLookedAt(size_t call) {
+  const uint32_t seen = paces_[call].seen;
+  const bool dear = values_->ChecksAreDear(call);
+  if (contestant_.trusted) return seen == 1 && (!dear || samples_[call].launch == 0);
+  return seen <= (dear ? 1 : kFirstLooks) || random_.Below(dear ? kDearLooks : kLooks) == 0;
+}
+
+// An order without work: the process is awake and waits when the one that counts comes.
+bool TimedProcess::MakeReady(size_t call, OrderTimes* ready) {
+  const Outcome outcome = process_->Touch(static_cast<uint32_t>(call), {}, kReadyDeadline, ready);
+  if (!outcome.ok()) return Fail(outcome, call);
+  ready_ns_ += ready->ns;
+  if (ready_ns_ < Nanoseconds(std::max<Clock::duration>(options_.deadline, kReadyDeadline)))
+    return true;
+  char text[100];
+  std::snprintf(text, sizeof(text), "took %.1f s in all to be ready for its calls",
+                ready_ns_ / 1e9);
+  return Fail({Outcome::Kind::kTimeout, text}, call);
 }
 
 // Calls the function on the slots of its last window, untimed: its code, its branches and the
@@ -239,6 +269,12 @@ bool TimedProcess::WarmUp(size_t call) {
   const double least = std::ceil(kWarmUpNs / std::max(paces_[call].call_ns, 1.0));
   const auto count =
       static_cast<size_t>(std::clamp<double>(least, 1, static_cast<double>(slots.size())));
+  // What a call changes, another may have left in any state.
+  const std::vector<CallArgument>& arguments = arena_->calls()[call].arguments;
+  if (std::any_of(arguments.begin(), arguments.end(),
+                  [](const CallArgument& a) { return a.input() && a.output(); })) {
+    for (size_t i = 0; i < count; ++i) values_->Fill(*arena_, call, {slots[i], next_draw_++});
+  }
   OrderTimes times;
   Outcome outcome =
       process_->Call(static_cast<uint32_t>(call), std::span<const uint16_t>(slots).first(count),
@@ -306,8 +342,11 @@ bool TimedProcess::Judge(size_t call, bool look) {
   }
   std::vector<DrawnCall> checked;
   for (const DrawnCall& drawn : drawn_) {
-    if (std::string broken = arena_->BrokenCanary(call, drawn.slot); !broken.empty())
-      return Fail({Outcome::Kind::kOk, "it " + broken}, call, true);
+    if (std::string broken = arena_->BrokenCanary(call, drawn.slot); !broken.empty()) {
+      fault_ = {
+          {Outcome::Kind::kOk, "it " + broken, kOutside}, /*wrong=*/true, /*canary=*/true, call};
+      return false;
+    }
     if (checked.empty() && values_->SeemsUnwritten(*arena_, call, drawn)) checked.push_back(drawn);
   }
   if ((look || early) && !drawn_.empty()) {
@@ -318,8 +357,7 @@ bool TimedProcess::Judge(size_t call, bool look) {
   }
   if (!checked.empty() && !CheckCalls(call, checked)) return false;
   if (!early) return true;
-  return Fail({Outcome::Kind::kCheated, "finished its work after it had said that it was done"},
-              call);
+  return Fail(Cheated("finished its work after it had said that it was done"), call);
 }
 
 bool TimedProcess::CheckCalls(size_t call, const std::vector<DrawnCall>& drawn) {
@@ -340,13 +378,15 @@ bool TimedProcess::Finish(const TimedProcess* trusted) {
     samples.overhead_ns = line.overhead_ns;
     samples.call_ns = CallTimeOf(samples.windows, samples.harness);
     if (trusted == nullptr) continue;
-    EarlyWork early = WorkBeforeTheClock(samples.windows, trusted->samples_[call].windows);
-    if (!early.refuse.empty()) return Fail({Outcome::Kind::kCheated, early.refuse}, call);
-    samples.early_ns = early.per_call_ns;
-    samples.call_ns += early.per_call_ns;
+    const EarlyWork early = WorkBeforeTheClock(samples.windows, trusted->samples_[call].windows);
+    if (!early.refuse.empty()) {
+      return Fail({Outcome::Kind::kCheated, early.refuse, "worked before the clock was started"},
+                  call);
+    }
+    const double charged = CallTimeOf(samples.windows, samples.harness, early);
+    samples.early_ns = charged - samples.call_ns;
+    samples.call_ns = charged;
   }
-  if (arena_->AnyBrokenCanary())
-    return Fail({Outcome::Kind::kOk, "it wrote outside of its arrays"}, 0, true);
   return true;
 }
 

@@ -13,9 +13,13 @@
 
 namespace kev {
 
+// A brief of a fault that a canary tells.
+inline constexpr char kOutside[] = "it wrote outside of its arrays";
+
 struct Fault {
   Outcome outcome;
-  bool wrong = false;  // outputs; outcome.message says how
+  bool wrong = false;   // outputs; outcome.message says how
+  bool canary = false;  // seen beside its arrays, whoever broke it
   size_t call = 0;
 };
 
@@ -60,7 +64,8 @@ class TimedProcess {
   struct Pace {
     double call_ns = 0;                // rough; 0: not known yet
     uint32_t seen = 0;                 // windows so far, warm-up included
-    double spent_ns = 0;               // in kept windows
+    uint32_t undisturbed = 0;          // kept windows
+    double spent_ns = 0;               // in those
     std::vector<uint16_t> last_slots;  // of the last window that had any
   };
 
@@ -72,6 +77,8 @@ class TimedProcess {
   uint32_t CallsFor(size_t call);
   void DrawSlots(size_t call, uint32_t count);
   bool WarmUp(size_t call);
+  bool IsLookedAt(size_t call);
+  bool MakeReady(size_t call, OrderTimes* ready);
   bool Freeze(size_t call);  // false: it could not be stopped
   void LayOut(size_t call, uint32_t count);
   void Sight(size_t call);
@@ -94,6 +101,7 @@ class TimedProcess {
   uint64_t next_draw_ = 0;
   double clock_ghz_ = 0;
   double waited_ns_ = 0;
+  double ready_ns_ = 0;  // from thaws to being ready
 };
 
 }  // namespace kev

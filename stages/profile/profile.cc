@@ -324,6 +324,10 @@ class Profiling {
     return std::any_of(set_->workloads.begin(), set_->workloads.end(),
                        [](const Workload& workload) { return workload.held_out; });
   }
+  std::string Told(const Outcome& outcome) const {
+    const std::string& words = SeesHeldOut() ? outcome.brief : outcome.message;
+    return words.empty() ? "" : ": " + words;
+  }
   void AttachPrinted(const std::string& output, const std::string& error, JobResult* result) {
     if (!SeesHeldOut()) AttachOutput(output, error, &context_, result);
   }
@@ -336,10 +340,9 @@ class Profiling {
       if (refusal.outcome.kind == Outcome::Kind::kBroken) {
         return Failed(FailureClass::kInfrastructure, refusal.outcome.message);
       }
-      JobResult result =
-          Refused(refusal.wrong ? Verdict::kWrong : VerdictOf(refusal.outcome.kind),
-                  (refusal.wrong ? "while it was timed on " : "on ") + set_->PlaceOf(refusal.call) +
-                      (SeesHeldOut() ? "" : ": " + refusal.outcome.message));
+      JobResult result = Refused(refusal.wrong ? Verdict::kWrong : VerdictOf(refusal.outcome.kind),
+                                 (refusal.wrong ? "while it was timed on " : "on ") +
+                                     set_->PlaceOf(refusal.call) + Told(refusal.outcome));
       AttachPrinted(refusal.output, refusal.error, &result);
       return result;
     }

@@ -15,13 +15,14 @@ namespace kev {
 namespace {
 
 constexpr std::chrono::seconds kReferenceDeadline{60};
-// Base values per workload. Symmetries make any number of fresh ones from a few; without them each
-// has to come from the reference.
-constexpr uint32_t kBases = 3;
-// A reference that takes longer is not asked about timed calls.
-constexpr double kQuickReferenceNs = 20e6;
+// A reference that takes longer is not asked about timed calls: they get values that it was asked
+// about before, as many as a launch is likely to need, since what comes again can be remembered.
+// Symmetries make others of them, none of which is quite new.
+constexpr double kMostAskedNs = 250e6;
+constexpr uint32_t kLeastBases = 3;
+constexpr uint32_t kBases = 16;
 constexpr uint32_t kBasesWithoutSymmetry = 48;
-constexpr uint64_t kMostPoolBytes = uint64_t{64} << 20;
+constexpr uint64_t kMostPoolBytes = uint64_t{256} << 20;
 constexpr uint32_t kFirstPoolSeed = 100000;  // far from the seeds of checks
 
 bool OnHost(const Job& job) {
@@ -31,11 +32,9 @@ bool OnHost(const Job& job) {
 }
 
 std::vector<Case> PoolCases(const Task& task, const Workload& workload, uint64_t bytes) {
-  uint32_t count = kBases;
-  if (task.symmetries.empty()) {
-    const uint64_t fit = kMostPoolBytes / std::max<uint64_t>(bytes, 1);
-    count = static_cast<uint32_t>(std::clamp<uint64_t>(fit, kBases, kBasesWithoutSymmetry));
-  }
+  const uint64_t fit = kMostPoolBytes / std::max<uint64_t>(bytes, 1);
+  const auto count = static_cast<uint32_t>(std::clamp<uint64_t>(
+      fit, kLeastBases, task.symmetries.empty() ? kBasesWithoutSymmetry : kBases));
   std::vector<Case> cases;
   for (uint32_t i = 0; i < count; ++i)
     cases.push_back({workload.name, workload.axes, kFirstPoolSeed + i, workload.held_out});
@@ -55,7 +54,7 @@ Result<std::string> AddValues(const Task& task, const TaskCode& code, const Work
   Result<FreshInputs> fresh = FreshInputs::Make(task, cases.front(), secret);
   if (!fresh.ok()) return fresh.error();
   Status added;
-  if (fresh->Any() && first->cases.front()->reference_ns <= kQuickReferenceNs) {
+  if (fresh->Any() && first->cases.front()->reference_ns <= kMostAskedNs) {
     added = values->AddFresh(first->cases.front(), std::move(*fresh), code, kReferenceDeadline);
   } else {
     Result<PreparedCases> all =
@@ -94,7 +93,8 @@ Result<std::shared_ptr<TimedSet>> Make(const Job& job, StageContext* context, co
     }
   }
   std::vector<uint32_t> slots = SlotsFor(calls, OnHost(job));
-  auto arena = Arena::Make(std::move(calls), std::move(slots), /*guarded=*/false, Mix64(secret));
+  auto arena = Arena::Make(std::move(calls), std::move(slots),
+                           OnHost(job) ? Protection::kInputs : Protection::kNone, Mix64(secret));
   if (!arena.ok()) return arena.error();
   set->arena = std::move(*arena);
   return set;

@@ -10,6 +10,7 @@ namespace kev {
 namespace {
 
 constexpr uint32_t kDrawnShapes = 2;
+constexpr size_t kMostEdges = 4;       // axes of which each is tried at its least alone
 constexpr double kMostElements = 4e6;  // of a drawn shape, all arrays together
 constexpr double kMostFlops = 2e8;     // so that a plain reference answers within a second
 
@@ -50,6 +51,42 @@ Axes DrawShape(const Task& task, CounterRandom* random) {
   return axes;
 }
 
+// "n=1" or "n=1, k=1": the axes that are at an end of the domain.
+std::string EdgeName(const Axes& axes, const std::vector<std::string>& at_end) {
+  std::string name;
+  for (const std::string& axis : at_end)
+    name += (name.empty() ? "" : ", ") + axis + "=" + std::to_string(axes.at(axis));
+  return name;
+}
+
+// Where loops that run not at all, or once, are wrong: every axis at its least, and each of them
+// alone with the others drawn; and every axis at its most, where the reference can be asked that.
+// Everybody can know these shapes, so what happens there is told.
+std::vector<Case> EdgeCases(const Task& task, uint64_t secret_seed) {
+  std::vector<std::string> all;
+  for (const auto& [axis, range] : task.domain) all.push_back(axis);
+  CounterRandom random(secret_seed, "verify/edges/" + task.name);
+  std::vector<Case> cases;
+  const auto add = [&](const Axes& axes, const std::vector<std::string>& at_end) {
+    const bool known =
+        std::any_of(cases.begin(), cases.end(), [&](const Case& c) { return c.axes == axes; });
+    if (!known) cases.push_back({EdgeName(axes, at_end), axes, 1, false});
+  };
+  Axes least, most;
+  for (const auto& [axis, range] : task.domain) {
+    least[axis] = range.first;
+    most[axis] = range.second;
+  }
+  add(least, all);
+  for (size_t i = 0; i < std::min(all.size(), kMostEdges) && all.size() > 1; ++i) {
+    Axes axes = DrawShape(task, &random);
+    axes[all[i]] = least[all[i]];
+    add(axes, {all[i]});
+  }
+  if (Fits(task, most)) add(most, all);
+  return cases;
+}
+
 }  // namespace
 
 uint64_t SecretSeed(const Job& job) {
@@ -80,6 +117,10 @@ Result<std::vector<Case>> SmokeCases(const Task& task) {
 Result<std::vector<Case>> FullCases(const Task& task, uint64_t secret_seed) {
   std::vector<Case> cases;
   for (const bool hidden : {false, true}) {
+    if (hidden && !task.domain.empty()) {
+      const std::vector<Case> edges = EdgeCases(task, secret_seed);
+      cases.insert(cases.end(), edges.begin(), edges.end());
+    }
     for (const Workload& workload : task.workloads) {
       if (workload.held_out != hidden) continue;
       for (uint32_t seed = 1; seed <= std::max(task.seeds, 1u); ++seed) {

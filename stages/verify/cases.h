@@ -17,7 +17,7 @@
 namespace kev {
 
 struct Case {
-  std::string workload;  // name, or "drawn1", …
+  std::string workload;  // name, or "n=1" at an end of the domain, or "drawn1"
   Axes axes;
   uint32_t seed = 1;    // number of the input, from 1
   bool hidden = false;  // held out or drawn: what is said of it must not tell the shape
@@ -26,7 +26,8 @@ struct Case {
 
 // One seed of the smallest visible workload.
 Result<std::vector<Case>> SmokeCases(const Task& task);
-// Every workload and seed, then shapes drawn from the task's domain.
+// Every workload and seed that can be seen, the ends of the task's domain, then what is held out
+// and shapes drawn from the domain.
 Result<std::vector<Case>> FullCases(const Task& task, uint64_t secret_seed);
 
 // FullCases, and each of the task's value classes on the smallest visible workload.

@@ -25,7 +25,7 @@ Value ToValue(const Quantiles& quantiles) {
 
 }  // namespace
 
-Value ToValue(const ErrorStatistics& statistics, const std::vector<uint64_t>& dims, bool hidden) {
+Value ToValue(const ErrorStatistics& statistics, const std::vector<uint64_t>& dims) {
   Value value;
   value.Set("accepted", statistics.accepted);
   if (!statistics.reason.empty()) value.Set("reason", statistics.reason);
@@ -36,7 +36,7 @@ Value ToValue(const ErrorStatistics& statistics, const std::vector<uint64_t>& di
   value.Set("nonfinite_share", Rounded(static_cast<double>(statistics.nonfinite) / elements));
   value.Set("zero_share", Rounded(statistics.zeros));
   value.Set("untouched_share", Rounded(statistics.poison));
-  if (hidden || statistics.elements == 0) return value;
+  if (statistics.elements == 0) return value;
   value.Set("elements", statistics.elements);
   Value& worst = value.Set("worst");
   worst.Set("index", IndexText(statistics.worst, dims));

@@ -40,10 +40,8 @@ struct ErrorStatistics {
   double poison = 0;  // share that still holds what the judge had put there
 };
 
-// A map of numbers and short texts; `dims` give the worst element's place as "[3,17]". For a hidden
-// case pass `hidden`: then neither place nor values are in it.
-Value ToValue(const ErrorStatistics& statistics, const std::vector<uint64_t>& dims,
-              bool hidden = false);
+// A map of numbers and short texts; `dims` give the worst element's place as "[3,17]".
+Value ToValue(const ErrorStatistics& statistics, const std::vector<uint64_t>& dims);
 
 }  // namespace kev
 

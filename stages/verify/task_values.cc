@@ -12,7 +12,8 @@ namespace {
 
 constexpr size_t kPoisons = 3;
 constexpr double kCheckBudgetNs = 1e6;  // of checks at once
-constexpr double kElementNs = 15;       // of judging one element
+constexpr double kDearCheckNs = 20e6;
+constexpr double kElementNs = 15;  // of judging one element
 constexpr size_t kMostChecks = 8;
 constexpr uint64_t kGlances = 64;  // elements looked at to see whether an output was written
 
@@ -87,6 +88,7 @@ void TaskValues::Fill(Arena& arena, size_t call, const DrawnCall& drawn) {
   const Source& source = SourceOf(pool, drawn.draw);
   const FreshValues moved = pool.fresh ? FreshValues() : source.symmetries.Draw(drawn.draw);
   const Arrays& poison = PoisonOf(pool, drawn.draw);
+  std::vector<std::span<char>> afresh(arguments_.size());
   for (size_t a = 0; a < arguments_.size(); ++a) {
     const Argument& argument = *arguments_[a];
     if (argument.constant) continue;
@@ -94,7 +96,7 @@ void TaskValues::Fill(Arena& arena, size_t call, const DrawnCall& drawn) {
     if (IsInput(argument)) {
       const std::string& from = source.base->inputs[a];
       if (pool.fresh && pool.fresh->Makes(a)) {
-        pool.fresh->Fill(drawn.draw, a, {to, from.size()});
+        afresh[a] = {to, from.size()};
       } else if (moved.Changes(argument.name)) {
         moved.Apply(argument.name, argument.dtype, from, {to, from.size()});
       } else {
@@ -104,20 +106,23 @@ void TaskValues::Fill(Arena& arena, size_t call, const DrawnCall& drawn) {
       std::memcpy(to, poison[a].data(), poison[a].size());
     }
   }
+  if (pool.fresh) pool.fresh->Fill(drawn.draw, afresh);
 }
 
 Arrays TaskValues::InputsOf(const Pool& pool, const FreshValues& moved, uint64_t draw) const {
   Arrays inputs = SourceOf(pool, draw).base->inputs;
+  std::vector<std::span<char>> afresh(arguments_.size());
   for (size_t a = 0; a < arguments_.size(); ++a) {
     const Argument& argument = *arguments_[a];
     if (!IsInput(argument) || argument.constant) continue;
     if (pool.fresh && pool.fresh->Makes(a)) {
-      pool.fresh->Fill(draw, a, {inputs[a].data(), inputs[a].size()});
+      afresh[a] = inputs[a];
     } else if (moved.Changes(argument.name)) {
       const std::string from = inputs[a];
       moved.Apply(argument.name, argument.dtype, from, {inputs[a].data(), inputs[a].size()});
     }
   }
+  if (pool.fresh) pool.fresh->Fill(draw, afresh);
   return inputs;
 }
 
@@ -133,6 +138,11 @@ size_t TaskValues::ChecksAtOnce(size_t call) const {
     cost += static_cast<double>(array.size()) / 8 * kElementNs;
   if (pool.fresh) cost += base.reference_ns * (Absolute() ? 2 : 1);
   return static_cast<size_t>(std::clamp(kCheckBudgetNs / cost, 1.0, double{kMostChecks}));
+}
+
+bool TaskValues::ChecksAreDear(size_t call) const {
+  const Pool& pool = pools_[call];
+  return pool.fresh && pool.sources.front().base->reference_ns > kDearCheckNs;
 }
 
 Result<std::string> TaskValues::Check(const Arena& arena, size_t call,

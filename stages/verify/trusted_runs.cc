@@ -68,7 +68,9 @@ Result<std::unique_ptr<TrustedProcess>> TrustedProcess::Start(
   std::unique_ptr<TrustedProcess> made(new TrustedProcess(library, task, in_f64, deadline));
   Result<CallSpec> call = CallShape(task, axes, in_f64);
   if (!call.ok()) return call.error();
-  auto arena = Arena::Make({*call}, {kSlots}, /*guarded=*/false, /*seed=*/1);
+  auto arena =
+      Arena::Make({*call}, {kSlots},
+                  library.device.on_host() ? Protection::kInputs : Protection::kNone, /*seed=*/1);
   if (!arena.ok()) return arena.error();
   made->arena_ = std::move(*arena);
   if (Status s = SetLaunches(task, {axes}, &made->library_.device); !s.ok()) return s.error();

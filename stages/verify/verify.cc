@@ -93,7 +93,7 @@ class Verification {
     result->facts.Set("worst_error", worst_error_);
     if (errors_.IsMap()) result->facts.Set("errors", errors_);
     if (full_) result->facts.Set("bit_differences", static_cast<int64_t>(bit_differences_));
-    if (full_) result->facts.Set("deterministic", bit_differences_ == 0);
+    if (full_) result->facts.Set("deterministic", deterministic_);
     result->facts.Set("isolation", isolation_);
     result->usage.wall_ms =
         std::chrono::duration<double, std::milli>(Clock::now() - begin_).count();
@@ -115,8 +115,10 @@ class Verification {
     if (Status s = SetLaunches(task_, {cases.front().axes}, &candidate_.device); !s.ok())
       return Refused(Verdict::kUnusable, Place(cases.front()) + ": " + s.error().message);
     // A device's memory has no page that cannot be touched: there canaries tell.
-    const bool guarded = full_ && candidate_.device.on_host();
-    auto arena = Arena::Make({*call}, {2}, guarded, Mix64(secret_ ^ done_));
+    const Protection protection = !candidate_.device.on_host() ? Protection::kNone
+                                  : full_                      ? Protection::kGuards
+                                                               : Protection::kInputs;
+    auto arena = Arena::Make({*call}, {2}, protection, Mix64(secret_ ^ done_));
     if (!arena.ok()) return Failed(FailureClass::kTaskBroken, arena.error().message);
     auto process = RunnerProcess::Start(candidate_, **arena);
     if (!process.ok()) return Failed(process.error());
@@ -148,18 +150,22 @@ class Verification {
       if (!outcome.ok()) return RefusedFor(outcome, cases.back());
     }
     // What was printed is written before the next order is done.
-    outcome = runner.Touch(0, {}, &times);
+    outcome = runner.Touch(0, {}, Deadline(*prepared.front()), &times);
     return outcome.ok() ? JobResult() : RefusedFor(outcome, cases.back());
   }
 
   JobResult RefusedFor(const Outcome& outcome, const Case& one) {
     if (outcome.kind == Outcome::Kind::kBroken)
       return Failed(FailureClass::kInfrastructure, outcome.message);
-    // Whatever else a kernel could choose there (a status, a signal, a call) would tell of its
-    // shape.
-    return Refused(
-        VerdictOf(outcome.kind),
-        Place(one) + ": " + (one.hidden ? Name(VerdictOf(outcome.kind)) : outcome.message));
+    const std::string brief = outcome.brief.empty() ? Name(VerdictOf(outcome.kind)) : outcome.brief;
+    return RefusedOn(one, VerdictOf(outcome.kind), Place(one) + ": " + outcome.message, brief);
+  }
+
+  // Whatever else a kernel could choose on a hidden shape (a status, a signal, a call, how much is
+  // wrong) would tell of it.
+  static JobResult RefusedOn(const Case& one, Verdict verdict, const std::string& message,
+                             const std::string& brief) {
+    return Refused(verdict, one.hidden ? Place(one) + ": " + brief : message);
   }
 
   // Full checks call twice, in two places and on other poison.
@@ -183,13 +189,15 @@ class Verification {
       faults[slot] = JudgeSlot(prepared, *arena, slot);
     }
     if (calls == 2) {
-      CountBitDifferences(*arena);
+      CountBitDifferences(*arena, prepared.one.hidden);
       if (faults[0].empty() != faults[1].empty()) {
-        return Refused(Verdict::kNondeterministic,
-                       "of two calls with the same input one is wrong: " + faults[0] + faults[1]);
+        const std::string how = "of two calls with the same input one is wrong";
+        return RefusedOn(prepared.one, Verdict::kNondeterministic,
+                         how + ": " + faults[0] + faults[1], how);
       }
     }
-    return faults[0].empty() ? JobResult() : Refused(Verdict::kWrong, faults[0]);
+    if (faults[0].empty()) return JobResult();
+    return RefusedOn(prepared.one, Verdict::kWrong, faults[0], "what it left is wrong");
   }
 
   void Put(const PreparedCase& prepared, uint32_t slot, Arena* arena) {
@@ -224,20 +232,22 @@ class Verification {
     return fault;
   }
 
-  // The statistics of the worst output so far are kept for the record.
+  // The statistics of the worst output so far are kept for the record; errors on a hidden shape,
+  // even small ones, could spell it out.
   void Note(const PreparedCase& prepared, const Argument& argument,
             const ErrorStatistics& statistics) {
+    if (prepared.one.hidden) return;
     const double worst = std::max(
         {statistics.of_allowed.median, statistics.of_allowed.p999, statistics.of_allowed.max});
     if (errors_.IsMap() && worst <= worst_error_) return;
     worst_error_ = std::max(worst, worst_error_);
     const Result<std::vector<uint64_t>> dims = Dimensions(argument, prepared.one.axes);
-    errors_ = ToValue(statistics, dims.ok() ? *dims : std::vector<uint64_t>(), prepared.one.hidden);
+    errors_ = ToValue(statistics, dims.ok() ? *dims : std::vector<uint64_t>());
     errors_.Set("output", argument.name);
     errors_.Set("case", Place(prepared.one));
   }
 
-  void CountBitDifferences(const Arena& arena) {
+  void CountBitDifferences(const Arena& arena, bool hidden) {
     for (size_t a = 0; a < arguments_.size(); ++a) {
       if (!IsOutput(*arguments_[a])) continue;
       const size_t size = SizeOf(arguments_[a]->dtype);
@@ -245,21 +255,15 @@ class Verification {
       const char* first = arena.Array(0, 0, a);
       const char* second = arena.Array(0, 1, a);
       if (std::memcmp(first, second, bytes) == 0) continue;
+      deterministic_ = false;
+      if (hidden) continue;
       for (uint64_t at = 0; at + size <= bytes; at += size)
         bit_differences_ += std::memcmp(first + at, second + at, size) != 0;
     }
   }
 
-  // What is said of a hidden workload tells neither its shape nor its values.
-  std::string Describe(const Case& one, const Argument& argument,
-                       const ErrorStatistics& statistics) const {
-    if (one.hidden) {
-      char text[120];
-      std::snprintf(text, sizeof(text), "%.2g %% of the elements",
-                    100.0 * static_cast<double>(statistics.wrong) /
-                        std::max(1.0, static_cast<double>(statistics.elements)));
-      return Place(one) + ": " + argument.name + " is wrong in " + text;
-    }
+  static std::string Describe(const Case& one, const Argument& argument,
+                              const ErrorStatistics& statistics) {
     const Result<std::vector<uint64_t>> dims = Dimensions(argument, one.axes);
     return argument.name +
            IndexText(statistics.worst, dims.ok() ? *dims : std::vector<uint64_t>()) + " is " +
@@ -305,7 +309,8 @@ class Verification {
   Value errors_;
   uint64_t done_ = 0;
   double worst_error_ = 0;
-  uint64_t bit_differences_ = 0;
+  bool deterministic_ = true;
+  uint64_t bit_differences_ = 0;  // on shapes that are not hidden
 };
 
 }  // namespace

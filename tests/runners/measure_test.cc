@@ -26,7 +26,7 @@ std::unique_ptr<Arena> WorkArena(int64_t n) {
   call.arguments = {{.kind = CallArgument::Kind::kIn, .name = "x", .element_bytes = 4, .count = 64},
                     {.kind = CallArgument::Kind::kOut, .name = "y", .element_bytes = 4, .count = 1},
                     {.name = "n", .as = PassedAs::kI64, .bits = static_cast<uint64_t>(n)}};
-  return std::move(Arena::Make({call}, SlotsFor({call}), false, 1).value());
+  return std::move(Arena::Make({call}, SlotsFor({call}), Protection::kInputs, 1).value());
 }
 
 // x is all ones and y must be what the chain sums up.
@@ -151,6 +151,27 @@ TEST_CASE("a call that is not made is noticed in every window") {
   CHECK(measured->refusal->contestant == 1);
   CHECK(measured->refusal->wrong);
   CHECK(measured->refusal->outcome.message == "y is wrong");
+}
+
+TEST_CASE("who writes outside of its arrays is found among several who could have") {
+  test::TemporaryFolder folder;
+  // In no window of its own need it be seen: 3000 bytes on lies another slot's canary.
+  const std::string damage = "static int calls = 0; if (++calls == 3) ((char*)y)[3000] ^= 1;";
+  const std::vector<Contestant> contestants = {
+      Make(folder, "baseline", Chain()), Make(folder, "innocent", Chain()),
+      Make(folder, "vandal", Chain(damage.c_str())), Make(folder, "bystander", Chain())};
+  MeasureOptions options;
+  options.folder = folder.path();
+  for (const uint64_t seed : {1, 2, 3}) {
+    options.seed = seed;
+    const Result<Measurement> measured =
+        Measure(contestants, WorkArena(1000).get(), Values(1000), options);
+    REQUIRE(measured.ok());
+    REQUIRE(measured->refusal.has_value());
+    CHECK(contestants[measured->refusal->contestant].name == "vandal");
+    CHECK(measured->refusal->wrong);
+    CHECK(measured->refusal->outcome.message.find("wrote") != std::string::npos);
+  }
 }
 
 TEST_CASE("what the harness costs and what a copy takes come with each launch") {

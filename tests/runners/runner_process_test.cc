@@ -29,7 +29,8 @@ std::unique_ptr<Arena> TwiceArena(bool guarded) {
       {.kind = CallArgument::Kind::kIn, .name = "x", .element_bytes = 4, .count = kCount},
       {.kind = CallArgument::Kind::kOut, .name = "y", .element_bytes = 4, .count = kCount},
       {.name = "n", .as = PassedAs::kI64, .bits = kCount}};
-  std::unique_ptr<Arena> arena = std::move(Arena::Make({call}, {2}, guarded, 5).value());
+  std::unique_ptr<Arena> arena = std::move(
+      Arena::Make({call}, {2}, guarded ? Protection::kGuards : Protection::kInputs, 5).value());
   for (uint32_t slot = 0; slot < 2; ++slot) {
     for (uint64_t i = 0; i < kCount; ++i) {
       const float value = static_cast<float>(i + slot);
@@ -68,7 +69,7 @@ struct Fixture {
     return loaded.ok() ? Call({0}, deadline) : loaded;
   }
   // What was printed is written when the next order is taken.
-  void Flush() { REQUIRE(process->Touch(0, {}, &times).ok()); }
+  void Flush() { REQUIRE(process->Touch(0, {}, 10s, &times).ok()); }
   float Output(uint64_t i, uint32_t slot = 0) {
     float value = 0;
     std::memcpy(&value, arena->Array(0, slot, 1) + 4 * i, 4);
@@ -156,7 +157,8 @@ TEST_CASE("scalars of every kind, a returned value, set-up and a workspace reach
        .as = PassedAs::kF64,
        .element_bytes = 8,
        .count = 1}};
-  std::unique_ptr<Arena> arena = std::move(Arena::Make({call}, {1}, false, 1).value());
+  std::unique_ptr<Arena> arena =
+      std::move(Arena::Make({call}, {1}, Protection::kInputs, 1).value());
   const double x = 100;
   std::memcpy(arena->Array(0, 0, 0), &x, 8);
   RunnerOptions options;
@@ -175,11 +177,33 @@ TEST_CASE("scalars of every kind, a returned value, set-up and a workspace reach
   CHECK(sum == 100 + 0.5 - 3 + 60000 + 7 + 2000 + 2);
 }
 
+TEST_CASE("no process can write to an input, nor get a mapping that it could write to") {
+  SUBCASE("by writing") {
+    Fixture kernel("((float*)x)[0] = 1; y[0] = 0; (void)n;");
+    REQUIRE(kernel.Load().ok());
+    CHECK(kernel.Call().kind == Outcome::Kind::kCrashed);
+  }
+  SUBCASE("by asking for it") {
+    Fixture kernel(
+        "void* page = (void*)((uintptr_t)x & ~4095ul);"
+        "y[0] = mprotect(page, 4096, PROT_READ | PROT_WRITE) == 0 ? 1 : 0;"
+        "void* moved = mremap(page, 0, 4096, MREMAP_MAYMOVE);"
+        "y[1] = moved != MAP_FAILED && mprotect(moved, 4096, PROT_WRITE) == 0 ? 1 : 0; (void)n;",
+        "#define _GNU_SOURCE\n#include <sys/mman.h>\n#ifndef MREMAP_MAYMOVE\n#define "
+        "MREMAP_MAYMOVE 1\nextern void* mremap(void*, size_t, size_t, int, ...);\n#endif");
+    REQUIRE(kernel.Load().ok());
+    REQUIRE(kernel.Call().ok());
+    CHECK(kernel.Output(0) == 0);
+    CHECK(kernel.Output(1) == 0);
+  }
+}
+
 TEST_CASE("a crash is an outcome that names the signal") {
   Fixture kernel("*(volatile int*)8 = 1; (void)x; (void)y; (void)n;");
   const Outcome outcome = kernel.LoadAndCall();
   CHECK(outcome.kind == Outcome::Kind::kCrashed);
-  CHECK(outcome.message == "SIGSEGV, it touched memory that is not its own, when it was called");
+  CHECK(outcome.message ==
+        "SIGSEGV, it touched memory that is not its own, or wrote to an input, when it was called");
 }
 
 TEST_CASE("ending the process is a crash, not a way out") {

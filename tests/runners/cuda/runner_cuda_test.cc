@@ -28,7 +28,7 @@ struct Fixture {
         {.name = "n", .as = PassedAs::kI64, .bits = kCount},
         {.kind = CallArgument::Kind::kConstant, .name = "w", .element_bytes = 4, .count = 1},
         {.kind = CallArgument::Kind::kWorkspace, .name = "s", .element_bytes = 1, .count = 64}};
-    arena = std::move(Arena::Make({call}, {3}, /*guarded=*/false, 5).value());
+    arena = std::move(Arena::Make({call}, {3}, Protection::kNone, 5).value());
     for (uint32_t slot = 0; slot < 3; ++slot) {
       for (uint64_t i = 0; i < kCount; ++i) Put(slot, 0, i, static_cast<float>(i + slot));
     }

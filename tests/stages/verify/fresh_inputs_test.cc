@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <set>
 
 namespace kev {
@@ -34,8 +35,13 @@ Case Shape(int64_t n) { return {"only", {{"n", n}}, 5, false, ValueClass::kFill}
 
 template <typename T>
 std::vector<T> Drawn(const FreshInputs& fresh, uint64_t draw, size_t argument, size_t count) {
+  // The others are of the same length, and of 8 bytes at most.
+  std::vector<std::string> bytes(3, std::string(count * 8, '\0'));
+  bytes[argument].resize(count * sizeof(T));
+  std::vector<std::span<char>> arrays(bytes.begin(), bytes.end());
+  fresh.Fill(draw, arrays);
   std::vector<T> values(count);
-  fresh.Fill(draw, argument, {reinterpret_cast<char*>(values.data()), count * sizeof(T)});
+  std::memcpy(values.data(), bytes[argument].data(), count * sizeof(T));
   return values;
 }
 
@@ -97,22 +103,80 @@ TEST_CASE("values keep the distribution and the range of the fill") {
   CHECK(highest == 4);
 }
 
-TEST_CASE("what hangs together is left to the caller") {
-  Argument keys = Input("keys", DType::kI32, Fill::Kind::kSortedUnique, 0, 0);
+TEST_CASE("constants, and what is picked from but no sorted table, are left to the caller") {
   Argument table = Input("table", DType::kF32, Fill::Kind::kUniform, 0, 1);
   Argument picked = Input("picked", DType::kF32, Fill::Kind::kPickFrom, 0.5, 0);
   picked.fill.argument = "table";
   Argument weights = Input("weights", DType::kF32, Fill::Kind::kNormal, 0, 1);
   weights.constant = true;
-  const Task task = TaskOf({keys, table, picked, weights});
+  const Task task = TaskOf({table, picked, weights});
   const FreshInputs fresh = FreshInputs::Make(task, Shape(64), 3).value();
-  for (size_t a = 0; a < 4; ++a) CHECK_FALSE(fresh.Makes(a));
+  for (size_t a = 0; a < 3; ++a) CHECK_FALSE(fresh.Makes(a));
   CHECK_FALSE(fresh.Any());
 }
 
-TEST_CASE("integers alone are not enough to be sure that no two draws are alike") {
+TEST_CASE("a sorted table has other gaps in each draw, and what is picked from it is picked anew") {
+  // What is picked may come first.
+  Argument picked = Input("picked", DType::kI32, Fill::Kind::kPickFrom, 0.75, 0);
+  picked.fill.argument = "table";
+  const Task task = TaskOf({picked, Input("table", DType::kI32, Fill::Kind::kSortedUnique, 0, 0)});
+  const FreshInputs fresh = FreshInputs::Make(task, Shape(2000), 3).value();
+  CHECK(fresh.Any());
+  std::set<std::vector<int32_t>> tables;
+  double present = 0, below = 0, gaps = 0;
+  for (uint64_t draw = 0; draw < 50; ++draw) {
+    std::vector<int32_t> values(2000), table(2000);
+    const auto span = [](std::vector<int32_t>& of) {
+      return std::span<char>(reinterpret_cast<char*>(of.data()), of.size() * 4);
+    };
+    fresh.Fill(draw, {span(values), span(table)});
+    tables.insert(table);
+    CHECK(table.front() >= 1);
+    for (size_t i = 1; i < table.size(); ++i) REQUIRE(table[i] > table[i - 1]);
+    gaps += table.back() / 2000.0;
+    for (const int32_t value : values) {
+      present += std::binary_search(table.begin(), table.end(), value) ? 1 : 0;
+      below += value < table[1000] ? 1 : 0;
+      REQUIRE(value >= std::max(table.front() - 8, 0));
+      REQUIRE(value <= table.back() + 8);
+    }
+  }
+  CHECK(tables.size() == 50);
+  CHECK(gaps / 50 == doctest::Approx(4.5).epsilon(0.02));
+  CHECK(present / 100000 == doctest::Approx(0.75).epsilon(0.02));
+  CHECK(below / 100000 == doctest::Approx(0.5).epsilon(0.03));
+}
+
+TEST_CASE("a table without room between its values still has none twice") {
+  const Task task = TaskOf({Input("table", DType::kU8, Fill::Kind::kSortedUnique, 0, 0)});
+  const FreshInputs fresh = FreshInputs::Make(task, Shape(250), 3).value();
+  CHECK_FALSE(fresh.Any());
+  const std::vector<uint8_t> table = Drawn<uint8_t>(fresh, 1, 0, 250);
+  CHECK(std::set<uint8_t>(table.begin(), table.end()).size() == 250);
+}
+
+TEST_CASE("a permutation has all places, in another order in each draw") {
+  const Task task = TaskOf({Input("order", DType::kI64, Fill::Kind::kPermutation, 0, 0)});
+  const FreshInputs fresh = FreshInputs::Make(task, Shape(100), 3).value();
+  CHECK(fresh.Any());
+  std::set<std::vector<int64_t>> orders;
+  for (uint64_t draw = 0; draw < 50; ++draw) {
+    std::vector<int64_t> order = Drawn<int64_t>(fresh, draw, 0, 100);
+    orders.insert(order);
+    std::sort(order.begin(), order.end());
+    for (int64_t i = 0; i < 100; ++i) REQUIRE(order[static_cast<size_t>(i)] == i);
+  }
+  CHECK(orders.size() == 50);
+}
+
+TEST_CASE("few integers are not enough to be sure that no two draws are alike") {
   const Task task = TaskOf({Input("i", DType::kI8, Fill::Kind::kUniform, 0, 1)});
   CHECK_FALSE(FreshInputs::Make(task, Shape(8), 3).value().Any());
+  const FreshInputs many = FreshInputs::Make(task, Shape(1024), 3).value();
+  CHECK(many.Any());
+  std::set<std::vector<int8_t>> draws;
+  for (uint64_t draw = 0; draw < 200; ++draw) draws.insert(Drawn<int8_t>(many, draw, 0, 1024));
+  CHECK(draws.size() == 200);
 }
 
 TEST_CASE("an array of one element still changes from draw to draw") {

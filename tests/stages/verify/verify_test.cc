@@ -23,12 +23,12 @@ JobResult Verify(KernelTask* task, const std::string& rigor, const std::string& 
   return HandleVerify(task->job, task->context);
 }
 
-TEST_CASE("a right kernel passes every workload, the held-out one and two drawn shapes") {
+TEST_CASE("a right kernel passes every workload, the ends of the domain, and hidden shapes") {
   KernelTask task;
   const JobResult result = Verify(&task, "full", kTwiceRight);
   REQUIRE_FALSE(result.failure.has_value());
   CHECK_MESSAGE(result.verdict == Verdict::kOk, result.message);
-  CHECK(result.facts["workloads"].AsInt() == 5);
+  CHECK(result.facts["workloads"].AsInt() == 9);
   CHECK(result.facts["held_out"].AsInt() == 3);
   CHECK(result.facts["worst_error"].AsDouble(-1) == 0);
   CHECK(result.facts["bit_differences"].AsInt(-1) == 0);
@@ -65,13 +65,41 @@ TEST_CASE("a forgotten tail is wrong, with the first wrong element") {
   CHECK(result.facts["worst_error"].AsDouble() > 1);
 }
 
+TEST_CASE("a kernel that is wrong at the least of an axis only is wrong, and told where") {
+  KernelTask task;
+  const JobResult result =
+      Verify(&task, "full",
+             "for (int64_t i = 0; i < n; i++) y[i] = rows == 1 && cols > 1 ? 0 : 2 * x[i];");
+  CHECK(result.verdict == Verdict::kWrong);
+  CHECK_MESSAGE(result.message.find("(workload rows=1, seed 1)") != std::string::npos,
+                result.message);
+}
+
 TEST_CASE("a kernel that is right on visible shapes only is wrong, and hears no shape") {
   KernelTask task;
   const JobResult result =
-      Verify(&task, "full", "for (int64_t i = 0; i < n / 8 * 8; i++) y[i] = 2 * x[i];");
+      Verify(&task, "full", "for (int64_t i = 0; i < n; i++) y[i] = n == 7 * 131 ? 0 : 2 * x[i];");
   CHECK(result.verdict == Verdict::kWrong);
-  CHECK(result.message.starts_with("held-out workload: y is wrong in "));
-  CHECK(result.message.find("131") == std::string::npos);
+  CHECK(result.message == "held-out workload: what it left is wrong");
+  CHECK(result.facts["errors"]["accepted"].AsBool());
+}
+
+TEST_CASE("what a kernel could choose on a hidden shape is not told, even when it is accepted") {
+  Task without_domain = test::TwiceTask();
+  without_domain.domain.clear();
+  KernelTask task(without_domain);
+  // A small error, bits that differ from call to call, and words: all say how many elements.
+  const JobResult result =
+      Verify(&task, "full",
+             "for (int64_t i = 0; i < n; i++) y[i] = 2 * x[i];"
+             "if (n == 7 * 131) {"
+             "  y[0] *= calls++ % 2 == 0 ? 1.000001f : 1; fprintf(stderr, \"%ld\", (long)n); }",
+             "static int calls;");
+  CHECK_MESSAGE(result.verdict == Verdict::kOk, result.message);
+  CHECK(result.facts["worst_error"].AsDouble(-1) == 0);
+  CHECK(result.facts["bit_differences"].AsInt(-1) == 0);
+  CHECK_FALSE(result.facts["deterministic"].AsBool());
+  CHECK(result.blobs.count("stderr") == 0);
 }
 
 TEST_CASE("NaN is never within the tolerance") {
@@ -82,7 +110,7 @@ TEST_CASE("NaN is never within the tolerance") {
   CHECK(result.message.find("nan, expected ") != std::string::npos);
 }
 
-TEST_CASE("writing outside an array or into an input is wrong though the outputs are right") {
+TEST_CASE("writing outside an array or into an input is refused though the outputs are right") {
   KernelTask task;
   SUBCASE("outside") {
     const JobResult result = Verify(&task, "smoke", std::string(kTwiceRight) + "y[n] = 1;");
@@ -92,8 +120,10 @@ TEST_CASE("writing outside an array or into an input is wrong though the outputs
   SUBCASE("input") {
     const JobResult result =
         Verify(&task, "smoke", std::string(kTwiceRight) + "((float*)x)[0] += 1;");
-    CHECK(result.verdict == Verdict::kWrong);
-    CHECK(result.message == "workload square, seed 1: it changed its input x");
+    CHECK(result.verdict == Verdict::kCrashed);
+    CHECK(result.message ==
+          "workload square, seed 1: SIGSEGV, it touched memory that is not its own, or wrote to an "
+          "input, when it was called");
   }
 }
 
@@ -131,9 +161,9 @@ TEST_CASE("a reference that crashes is the task's fault, not the candidate's") {
   const JobResult result = HandleVerify(task.job, task.context);
   REQUIRE(result.failure.has_value());
   CHECK(result.failure->failure == FailureClass::kTaskBroken);
-  CHECK(
-      result.failure->message ==
-      "task twice, workload square: its reference fails: SIGABRT, it aborted, when it was called");
+  CHECK(result.failure->message ==
+        "task twice, workload cols=1, rows=1: its reference fails: SIGABRT, it aborted, when it "
+        "was called");
 }
 
 TEST_CASE("expected outputs are computed once and kept, and another secret gives other inputs") {
