@@ -71,4 +71,15 @@ std::string Visible(std::string_view text) {
   return out;
 }
 
+std::string VisibleLine(std::string_view text) {
+  std::string line;
+  for (const char c : Visible(text)) {
+    if (c == '\n')
+      line += "\\n";
+    else
+      line += c == '\t' ? ' ' : c;
+  }
+  return line;
+}
+
 }  // namespace kev

@@ -20,6 +20,8 @@ bool IsVisible(std::string_view text);
 
 // With \x1b and \u{202e} for what must not be shown as it is. Line ends and tabs stay.
 std::string Visible(std::string_view text);
+// The same in one line: with \n for a line end and a space for a tab.
+std::string VisibleLine(std::string_view text);
 
 }  // namespace kev
 

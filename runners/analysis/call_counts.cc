@@ -64,34 +64,42 @@ Result<CallCounts> ParseCallgrind(std::string_view text, std::string_view librar
   return counts;
 }
 
+std::vector<std::string> CallgrindWords(const std::string& function, const std::string& file) {
+  return {"valgrind",
+          "--tool=callgrind",
+          "--cache-sim=yes",
+          "--dump-instr=yes",
+          "--compress-pos=no",
+          "--compress-strings=no",
+          "--toggle-collect=" + function,
+          "--callgrind-out-file=" + file};
+}
+
+std::string CallgrindFailed(const std::string& messages, int status, const std::string& function) {
+  if (messages.find("Illegal opcode") != std::string::npos)
+    return "valgrind does not know an instruction of " + function +
+           " (AVX-512 or newer): compile the twin with -march=x86-64-v3, and the kernel without "
+           "intrinsics beyond AVX2";
+  if (status == 0) return "";
+  return "the program ended with status " + std::to_string(status) +
+         " under valgrind: " + messages.substr(0, 300);
+}
+
 Result<CallCounts> CountCalls(const std::vector<std::string>& argv, const std::string& library,
                               const std::string& function, double calls, ToolLimits limits) {
   if (FindTool({"valgrind"}).empty())
     return Error{Code::kNotFound, "no valgrind in PATH; counts need package valgrind"};
   const ToolFolder folder;
   const std::string file = folder.path() + "/callgrind.out";
-  std::vector<std::string> words = {"valgrind",
-                                    "--tool=callgrind",
-                                    "--cache-sim=yes",
-                                    "--dump-instr=yes",
-                                    "--compress-pos=no",
-                                    "--compress-strings=no",
-                                    "--toggle-collect=" + function,
-                                    "--callgrind-out-file=" + file};
+  std::vector<std::string> words = CallgrindWords(function, file);
   words.insert(words.end(), argv.begin(), argv.end());
   limits.address_space_bytes = 0;
   const auto done = RunTool(words, "", limits);
   if (!done) return done.error();
   if (done->timed_out)
     return Error{Code::kInvalid, "counting " + function + " took longer than its deadline"};
-  if (done->err.find("Illegal opcode") != std::string::npos)
-    return Error{Code::kInvalid,
-                 "valgrind does not know an instruction of " + function +
-                     " (AVX-512 or newer): compile the twin with -march=x86-64-v3, and the kernel "
-                     "without intrinsics beyond AVX2"};
-  if (!done->Succeeded())
-    return Error{Code::kInvalid, "the program ended with status " + std::to_string(done->status) +
-                                     " under valgrind: " + done->err.substr(0, 300)};
+  const std::string failed = CallgrindFailed(done->err, done->status, function);
+  if (!failed.empty()) return Error{Code::kInvalid, failed};
   return ParseCallgrind(FileText(file), library.substr(library.rfind('/') + 1), calls);
 }
 

@@ -75,11 +75,12 @@ class Normaliser {
       if (s.type == SHT_DYNSYM || s.type == SHT_SYMTAB) AddFunctions(s);
     }
     for (const std::string& entry : entries_) {
-      const std::optional<uint64_t> address = AddressOf(entry);
-      if (!address)
+      const ElfSymbol* symbol = FunctionOf(entry);
+      if (symbol == nullptr)
         return Error{Code::kInvalid, "the library does not define the function " + entry};
       if (elf_.machine == EM_CUDA) Put(entry);
-      PutPlace(*address);
+      Put(uint64_t{symbol->type});  // code that is called, or that says what is
+      PutPlace(symbol->value);
     }
     Put(uint64_t{elf_.machine});
     PutDynamic();
@@ -126,11 +127,11 @@ class Normaliser {
     Put(address - section->address);
   }
 
-  std::optional<uint64_t> AddressOf(const std::string& function) const {
+  const ElfSymbol* FunctionOf(const std::string& name) const {
     for (const ElfSymbol& symbol : functions_) {
-      if (symbol.name == function) return symbol.value;
+      if (symbol.name == name) return &symbol;
     }
-    return std::nullopt;
+    return nullptr;
   }
 
   void AddFunctions(const ElfSection& table) {

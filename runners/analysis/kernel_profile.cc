@@ -107,8 +107,9 @@ Value OfModel(const StaticModel& model) {
   return value;
 }
 
-Value OfCounts(const CallCounts& counts) {
+Value OfCounts(const CallCounts& counts, const std::string& workload) {
   Value value;
+  if (!workload.empty()) value.Set("workload", workload);
   value.Set("of", "a twin compiled for x86-64-v3, not the kernel itself");
   value.Set("instructions", std::round(counts.instructions));
   value.Set("reads", std::round(counts.reads));
@@ -127,7 +128,7 @@ Value Record(const KernelProfile& profile, size_t loop_lines, size_t remarks) {
   value.Set("resources", OfResources(profile));
   if (profile.mix) value.Set("mix", OfMix(*profile.mix));
   if (profile.model) value.Set("static", OfModel(*profile.model));
-  if (profile.counts) value.Set("counts", OfCounts(*profile.counts));
+  if (profile.counts) value.Set("counts", OfCounts(*profile.counts, profile.counted));
   for (size_t i = 0; i < profile.remarks.size() && i < remarks; ++i)
     value.Set("remarks").Append(
         Cut("line " + std::to_string(profile.remarks[i].line) + ": " + profile.remarks[i].text));

@@ -31,6 +31,7 @@ struct KernelProfile {
   std::optional<InstructionMix> mix;      // of the hot loop
   std::optional<StaticModel> model;       // of the hot loop
   std::optional<CallCounts> counts;       // of the twin for x86-64-v3
+  std::string counted;                    // on which workload
   std::vector<Remark> remarks;
   std::string function;  // that the hot loop is in
   std::string hot_loop;  // its text

@@ -217,6 +217,10 @@ void CallSlots(const OrderPage& page, const Definition& call, Function function)
              call.forms[call.arguments].bytes);
     }
   }
+  // Streaming stores are done before the answer: on another core nothing else orders them.
+#if defined(__x86_64__)
+  __builtin_ia32_sfence();
+#endif
 }
 
 void Obey(const OrderPage& page) {

@@ -12,6 +12,8 @@
 #include <cstring>
 #include <mutex>
 
+#include "engine/core/visible_text.h"
+#include "runners/harness/argument_form.h"
 #include "runners/harness/lift_fd.h"
 #include "runners/harness/page_layout.h"
 #include "runners/harness/runner_process.h"
@@ -46,29 +48,6 @@ int MemoryFile(const char* name, unsigned flags) {
 
 void CopyText(char* to, size_t room, const std::string& text) {
   std::memcpy(to, text.data(), std::min(text.size(), room - 1));
-}
-
-harness::ArgumentForm FormOf(const CallArgument& argument) {
-  harness::ArgumentForm form;
-  form.bytes = argument.bytes();
-  form.read = argument.input() ? 1 : 0;
-  form.written = argument.output() ? 1 : 0;
-  switch (argument.kind) {
-    case CallArgument::Kind::kScalar:
-      form.kind = harness::ArgumentKind::kScalar;
-      form.as = argument.as;
-      form.value = argument.bits;
-      break;
-    case CallArgument::Kind::kConstant:
-      form.kind = harness::ArgumentKind::kShared;
-      break;
-    case CallArgument::Kind::kWorkspace:
-      form.kind = harness::ArgumentKind::kWorkspace;
-      break;
-    default:
-      break;
-  }
-  return form;
 }
 
 // What the driver of an NVIDIA GPU needs to be used: its library, its devices, and a /proc. The
@@ -280,7 +259,9 @@ Outcome RunnerProcess::Load(Clock::duration deadline) {
 }
 
 Outcome RunnerProcess::FailedReply(const Reply& reply) const {
-  std::string message(reply.message, strnlen(reply.message, sizeof(reply.message)));
+  // Names of symbols may have anything in them.
+  const std::string message =
+      VisibleLine({reply.message, strnlen(reply.message, sizeof(reply.message))});
   switch (reply.status) {
     case ReplyStatus::kDone:
       return {};

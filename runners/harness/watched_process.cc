@@ -117,14 +117,14 @@ double WatchedProcess::CpuNs() const {
   return static_cast<double>(now.tv_sec) * 1e9 + static_cast<double>(now.tv_nsec);
 }
 
-double WatchedProcess::RunDelayNs() const {
+WatchedProcess::Times WatchedProcess::LeaderTimes() const {
   char text[96];
   const ssize_t n = pread(schedstat_, text, sizeof(text) - 1, 0);
-  if (n <= 0) return 0;
+  if (n <= 0) return {};
   text[n] = '\0';
   unsigned long long run = 0, delay = 0;
   std::sscanf(text, "%llu %llu", &run, &delay);
-  return static_cast<double>(delay);
+  return {static_cast<double>(run), static_cast<double>(delay)};
 }
 
 uint64_t WatchedProcess::InvoluntarySwitches() const {

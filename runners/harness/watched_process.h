@@ -29,15 +29,21 @@ class WatchedProcess {
   void Thaw();
   void Kill();
 
-  double CpuNs() const;                  // of all its threads, ended ones included
-  double RunDelayNs() const;             // for which its first thread could have run but did not
+  double CpuNs() const;  // of all its threads, ended ones included
+  // Of its first thread: for how long it ran, as of when it last gave up the core, and for how long
+  // it could have run but did not.
+  struct Times {
+    double running_ns = 0;
+    double waiting_ns = 0;
+  };
+  Times LeaderTimes() const;
   uint64_t InvoluntarySwitches() const;  // of its first thread
   uint64_t ResidentBytes() const;
   std::vector<pid_t> Threads() const;
+  bool HasThreads() const;  // besides the first
 
  private:
   bool Stopped() const;
-  bool HasThreads() const;
 
   pid_t pid_ = -1;
   int pidfd_ = -1;

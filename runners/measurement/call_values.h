@@ -18,7 +18,8 @@ namespace kev {
 // One call of a window: where its arrays lie, and what its values were drawn from.
 struct DrawnCall {
   uint32_t slot = 0;
-  uint64_t draw = 0;
+  uint64_t draw = 0;  // from the system's randomness: no call's values tell those of another
+  uint64_t turn = 0;  // counts up from a random number, for what is used in turn
 };
 
 class CallValues {

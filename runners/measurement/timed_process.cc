@@ -1,5 +1,6 @@
 #include "runners/measurement/timed_process.h"
 
+#include <sys/random.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -23,11 +24,11 @@ constexpr uint32_t kDearLooks = 8;  // the same where checks take long
 constexpr double kWarmUpNs = 100e3;  // of calls before the values of a window are laid out
 // Between being ready, the call and its end the judge does next to nothing; longer: it did not run.
 constexpr double kMostHeldUpNs = 20e3;
-constexpr double kMostStoppingNs = 1e6;
 constexpr double kSlowCallNs = 5e6;
 constexpr size_t kRetakes = 3;  // windows for each that is wanted, where others are disturbed
 // Being ready takes microseconds.
 constexpr std::chrono::seconds kReadyDeadline{10};
+constexpr size_t kDrawsAtOnce = 512;
 constexpr int kEmptyOrders = 25;        // to measure what the harness costs
 constexpr uint32_t kEmptyCalls = 1024;  // at most, in one order
 constexpr int kCopyOrders = 5;
@@ -82,8 +83,7 @@ TimedProcess::TimedProcess(const Contestant& contestant, size_t number, uint32_t
             ".so"),
       paces_(arena->calls().size()),
       samples_(arena->calls().size()),
-      // Draws of one launch are told apart by contestant, of one run by launch.
-      next_draw_(((uint64_t{launch} << 8) + number) << 32) {
+      next_turn_(random_.Next()) {
   for (size_t call = 0; call < samples_.size(); ++call) {
     samples_[call].contestant = number;
     samples_[call].launch = launch;
@@ -187,6 +187,23 @@ void TimedProcess::DrawSlots(size_t call, uint32_t count) {
   slots_ = std::move(order);
 }
 
+// Whoever could foresee a draw could do its work in time that is not counted.
+DrawnCall TimedProcess::Draw(uint16_t slot) {
+  if (draws_.empty()) {
+    draws_.resize(kDrawsAtOnce);
+    char* to = reinterpret_cast<char*>(draws_.data());
+    for (size_t left = draws_.size() * sizeof(uint64_t); left > 0;) {
+      const ssize_t got = getrandom(to, left, 0);
+      if (got < 0) continue;  // interrupted
+      to += got;
+      left -= static_cast<size_t>(got);
+    }
+  }
+  const uint64_t draw = draws_.back();
+  draws_.pop_back();
+  return {slot, draw, next_turn_++};
+}
+
 bool TimedProcess::TimeWindow(size_t call, bool keep) {
   const uint32_t count = CallsFor(call);
   if (!WarmUp(call)) return false;
@@ -194,25 +211,28 @@ bool TimedProcess::TimeWindow(size_t call, bool keep) {
   const auto number = static_cast<uint32_t>(call);
   OrderTimes ready, called;
   const double cpu_before = process_->watched().CpuNs();
+  const WatchedProcess::Times leader_before = process_->watched().LeaderTimes();
   if (!MakeReady(call, &ready)) return false;
   const Clock::time_point prepared = Clock::now();
-  const double waited_before = process_->watched().RunDelayNs();
+  const double waited_before = process_->watched().LeaderTimes().waiting_ns;
   sightings_.clear();
   const Outcome outcome =
       process_->Call(number, slots_, options_.deadline, &called, [&] { Sight(call); });
   if (!outcome.ok()) return Fail(outcome, call);
   const Clock::time_point answered = Clock::now();
   if (!Freeze(call)) return false;
-  const double waited = process_->watched().RunDelayNs() - waited_before;
-  waited_ns_ += waited;
   // Read while it is stopped, since of a running process the kernel may be a tick behind: what is
   // left of the CPU time besides the call and the spinning while the judge was late, in noticing
-  // that it was ready, in ordering the call or in stopping it. Of these it spent none while it
-  // waited for the core.
-  const double stopping = Nanoseconds(Clock::now() - answered);
-  const double held_up = Nanoseconds(answered - prepared) - called.ns - called.around_ns;
-  const double late = ready.late_ns + held_up + stopping;
+  // that it was ready or in ordering the call. Of these it spent none while it waited for the core,
+  // but for its own threads. What stopping takes is left in: nobody but the kernel knows how long
+  // it should, and the trusted process has it too.
+  const WatchedProcess::Times after = process_->watched().LeaderTimes();
   const double cpu = process_->watched().CpuNs() - cpu_before;
+  const double waited = after.waiting_ns - waited_before;
+  const double own_threads = cpu - (after.running_ns - leader_before.running_ns);
+  waited_ns_ += waited;
+  const double held_up = Nanoseconds(answered - prepared) - called.ns - called.around_ns;
+  const double late = ready.late_ns + held_up;
   Pace& pace = paces_[call];
   ++pace.seen;
   if (!Judge(call, IsLookedAt(call))) return false;
@@ -226,13 +246,13 @@ bool TimedProcess::TimeWindow(size_t call, bool keep) {
   window.ns = called.ns;
   // With a device nothing of the kernel runs on the host.
   if (contestant_.device.on_host()) {
-    window.before_ns = cpu - (called.ns + late - waited);
+    window.before_ns =
+        cpu - (called.ns + late - std::max(waited - std::max(own_threads, 0.0), 0.0));
     window.late_ns = late;
   }
   window.ticks = static_cast<double>(called.ticks);
   window.disturbed = called.late_ns > std::max(kMostLateNs, 0.01 * called.ns) ||
-                     held_up > kMostHeldUpNs || ready.late_ns > kMostHeldUpNs ||
-                     stopping > kMostStoppingNs;
+                     held_up > kMostHeldUpNs || ready.late_ns > kMostHeldUpNs;
   samples_[call].windows.push_back(window);
   if (window.disturbed) return true;
   ++pace.undisturbed;
@@ -273,7 +293,7 @@ bool TimedProcess::WarmUp(size_t call) {
   const std::vector<CallArgument>& arguments = arena_->calls()[call].arguments;
   if (std::any_of(arguments.begin(), arguments.end(),
                   [](const CallArgument& a) { return a.input() && a.output(); })) {
-    for (size_t i = 0; i < count; ++i) values_->Fill(*arena_, call, {slots[i], next_draw_++});
+    for (size_t i = 0; i < count; ++i) values_->Fill(*arena_, call, Draw(slots[i]));
   }
   OrderTimes times;
   Outcome outcome =
@@ -294,7 +314,7 @@ void TimedProcess::LayOut(size_t call, uint32_t count) {
   DrawSlots(call, count);
   drawn_.clear();
   for (const uint16_t slot : slots_) {
-    drawn_.push_back({slot, next_draw_++});
+    drawn_.push_back(Draw(slot));
     values_->Fill(*arena_, call, drawn_.back());
   }
   const std::vector<CallArgument>& arguments = arena_->calls()[call].arguments;
@@ -379,7 +399,9 @@ bool TimedProcess::Finish(const TimedProcess* trusted) {
     samples.call_ns = CallTimeOf(samples.windows, samples.harness);
     if (trusted == nullptr) continue;
     const EarlyWork early = WorkBeforeTheClock(samples.windows, trusted->samples_[call].windows);
-    if (!early.refuse.empty()) {
+    // Threads that have nothing to do are woken and stopped with the rest, which is charged, but no
+    // cheat.
+    if (!early.refuse.empty() && !process_->watched().HasThreads()) {
       return Fail({Outcome::Kind::kCheated, early.refuse, "worked before the clock was started"},
                   call);
     }

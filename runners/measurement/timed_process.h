@@ -76,6 +76,7 @@ class TimedProcess {
   bool SetUpAll();
   uint32_t CallsFor(size_t call);
   void DrawSlots(size_t call, uint32_t count);
+  DrawnCall Draw(uint16_t slot);
   bool WarmUp(size_t call);
   bool IsLookedAt(size_t call);
   bool MakeReady(size_t call, OrderTimes* ready);
@@ -98,7 +99,8 @@ class TimedProcess {
   std::vector<uint16_t> slots_;  // of the present window
   std::vector<DrawnCall> drawn_;
   std::vector<Sighting> sightings_;
-  uint64_t next_draw_ = 0;
+  std::vector<uint64_t> draws_;  // random, not used yet
+  uint64_t next_turn_ = 0;
   double clock_ghz_ = 0;
   double waited_ns_ = 0;
   double ready_ns_ = 0;  // from thaws to being ready

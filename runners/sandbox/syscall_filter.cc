@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <linux/filter.h>
+#include <linux/membarrier.h>
 #include <linux/seccomp.h>
 #include <sched.h>
 #include <seccomp.h>
@@ -111,8 +112,14 @@ Result<std::string> BuildCompilerFilter() {
 }
 
 void AllowMemory(FilterBuilder* filter) {
-  filter->Add(SCMP_ACT_ALLOW,
-              {"brk", "mmap", "munmap", "mprotect", "mremap", "msync", "membarrier"});
+  filter->Add(SCMP_ACT_ALLOW, {"brk", "mmap", "munmap", "mprotect", "mremap", "msync"});
+  // Not the barriers of the whole machine, in which a process sleeps as long as it likes and cannot
+  // be stopped.
+  for (const scmp_datum_t command :
+       {MEMBARRIER_CMD_QUERY, MEMBARRIER_CMD_PRIVATE_EXPEDITED,
+        MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, MEMBARRIER_CMD_PRIVATE_EXPEDITED_SYNC_CORE,
+        MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_SYNC_CORE})
+    filter->Add(SCMP_ACT_ALLOW, "membarrier", {Equals(0, command)});
   for (const scmp_datum_t advice :
        {MADV_NORMAL, MADV_RANDOM, MADV_SEQUENTIAL, MADV_WILLNEED, MADV_DONTNEED, MADV_FREE,
         MADV_HUGEPAGE, MADV_NOHUGEPAGE, MADV_POPULATE_READ, MADV_POPULATE_WRITE})

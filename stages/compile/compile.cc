@@ -86,27 +86,6 @@ std::string Description(const BuildPlan& plan, const std::string& compiler, Isol
   return text + CpuIdentity(plan.argv) + std::to_string(source.size()) + "\n" + source;
 }
 
-// At most `most` bytes; "" when there is none. What lies there was made by something that handled a
-// hostile source: a link out of the scratch folder is not followed.
-std::string ReadOutput(const std::string& path, uint64_t most = UINT64_MAX) {
-  const int file = open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-  struct stat info{};
-  std::string bytes;
-  if (file >= 0 && fstat(file, &info) == 0 && S_ISREG(info.st_mode)) {
-    bytes.resize(std::min(static_cast<uint64_t>(info.st_size), most));
-    size_t done = 0;
-    while (done < bytes.size()) {
-      const ssize_t got = read(file, bytes.data() + done, bytes.size() - done);
-      if (got < 0 && errno == EINTR) continue;
-      if (got <= 0) break;
-      done += static_cast<size_t>(got);
-    }
-    bytes.resize(done);
-  }
-  if (file >= 0) close(file);
-  return bytes;
-}
-
 Status WriteSource(const std::string& path, const std::string& source) {
   std::ofstream file(path, std::ios::binary);
   file << source;
@@ -119,7 +98,7 @@ Status WriteSource(const std::string& path, const std::string& source) {
 // As CompiledOnce has them. They are taken out of the messages.
 std::string RemarksOf(const BuildPlan& plan, const std::string& folder, std::string* messages) {
   const std::string said =
-      TakeRemarks(messages) + ReadOutput(folder + "/" + kRemarkFile, kRemarkBytes);
+      TakeRemarks(messages) + ReadWritten(folder + "/" + kRemarkFile, kRemarkBytes);
   return ToText(ParseRemarks(said, plan.source_file));
 }
 
@@ -183,7 +162,7 @@ std::optional<CompiledOnce> RunCompiler(const BuildPlan& plan, const std::string
                     "the compiler needs more than it may have: " + FirstError(output));
     return CompiledOnce{false, outcome->seconds, "", output, ""};
   }
-  std::string artefact = ReadOutput(folder + "/" + plan.output_file);
+  std::string artefact = ReadWritten(folder + "/" + plan.output_file);
   if (artefact.empty()) {
     *ended =
         Failed(FailureClass::kTaskBroken, program + " succeeded but wrote no " + plan.output_file +

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -107,6 +108,25 @@ Result<std::string> FindProgram(const std::string& program) {
     from = to + 1;
   }
   return Error{Code::kNotFound, "no program " + program + " in PATH (" + path + ")"};
+}
+
+std::string ReadWritten(const std::string& path, uint64_t most) {
+  const int file = open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+  struct stat info{};
+  std::string bytes;
+  if (file >= 0 && fstat(file, &info) == 0 && S_ISREG(info.st_mode)) {
+    bytes.resize(std::min(static_cast<uint64_t>(info.st_size), most));
+    size_t done = 0;
+    while (done < bytes.size()) {
+      const ssize_t got = read(file, bytes.data() + done, bytes.size() - done);
+      if (got < 0 && errno == EINTR) continue;
+      if (got <= 0) break;
+      done += static_cast<size_t>(got);
+    }
+    bytes.resize(done);
+  }
+  if (file >= 0) close(file);
+  return bytes;
 }
 
 Result<ProcessOutcome> RunToolchain(const std::vector<std::string>& argv, const std::string& folder,

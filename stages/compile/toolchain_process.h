@@ -24,6 +24,7 @@ struct ProcessLimits {
   uint64_t address_space_bytes = 4ull << 30;
   uint64_t file_bytes = 256ull << 20;
   size_t output_bytes = 64 << 10;
+  bool proc = false;  // sees a /proc, with its own processes only
 };
 
 struct ProcessOutcome {
@@ -35,6 +36,11 @@ struct ProcessOutcome {
   double seconds = 0;
   bool Succeeded() const { return end == End::kExited && status == 0; }
 };
+
+// At most `most` bytes of a file that such a program left; "" when there is none. What lies there
+// was made by something that handled a hostile source: a link out of the folder is not followed,
+// and nothing but a file is read.
+std::string ReadWritten(const std::string& path, uint64_t most = UINT64_MAX);
 
 // Absolute path of `program` as the shell would find it in PATH. Error kNotFound.
 Result<std::string> FindProgram(const std::string& program);

@@ -96,6 +96,7 @@ Result<SandboxPlan> ToolchainPlan(const std::vector<std::string>& argv, const st
   plan.environment = {
       {"PATH", SearchPath()}, {"LC_ALL", "C"}, {"TMPDIR", folder}, {"SOURCE_DATE_EPOCH", "0"}};
   plan.syscalls = *filter;
+  plan.proc = limits.proc;
   plan.niceness = kNiceness;
   // Processor time bounds what no kill reaches (processes left behind when we die), so it comes
   // after the deadline.

@@ -11,6 +11,7 @@
 #include "runners/measurement/core_visit.h"
 #include "runners/measurement/measure.h"
 #include "stages/profile/call_work.h"
+#include "stages/profile/count_twin.h"
 #include "stages/profile/explain.h"
 #include "stages/profile/floors.h"
 #include "stages/profile/machine_figures.h"
@@ -392,13 +393,39 @@ class Profiling {
       code.remarks = *remarks_;
     else
       code.absent.emplace_back("remarks: the compiler says nothing of vectorisation");
-    const Explanation why =
-        Explain(TimedWorkOf(result->facts, *set_, task_), Machine(result->facts), std::move(code));
+    const std::vector<TimedWork> timed = TimedWorkOf(result->facts, *set_, task_);
+    if (contest_.final && candidate_.device.on_host()) AddCounts(timed, &code);
+    const Explanation why = Explain(timed, Machine(result->facts), std::move(code));
     result->facts.Set("bottleneck", why.bottleneck);
     Value& workloads = result->facts.Set("workloads");
     for (const auto& [name, bottleneck] : why.by_workload)
       workloads.Set(name).Set("bottleneck", bottleneck);
     result->blobs["profile"] = context_.Attach(ToJson(why.record));
+  }
+
+  // Counted on the visible workload on which most time is spent of those that are quick enough,
+  // else on the quickest.
+  void AddCounts(const std::vector<TimedWork>& timed, KernelProfile* code) {
+    const TimedWork* on = nullptr;
+    for (const TimedWork& one : timed) {
+      if (one.held_out || one.ns <= 0) continue;
+      const bool quick = one.ns <= kMostCountedNs, was_quick = on && on->ns <= kMostCountedNs;
+      const bool better = on == nullptr || quick != was_quick ? on == nullptr || quick
+                          : quick ? one.weight * one.ns > on->weight * on->ns
+                                  : one.ns < on->ns;
+      if (better) on = &one;
+    }
+    const auto workload =
+        std::find_if(task_.workloads.begin(), task_.workloads.end(),
+                     [&](const Workload& w) { return on != nullptr && w.name == on->name; });
+    if (workload == task_.workloads.end()) return;
+    const Result<CallCounts> counts = CountTwin(job_, &context_, task_, target_, *workload, on->ns);
+    if (counts.ok()) {
+      code->counts = *counts;
+      code->counted = on->name;
+    } else {
+      code->absent.push_back("counts: " + counts.error().message);
+    }
   }
 
   // A baseline was verified before the search and an incumbent measured before, so a candidate is

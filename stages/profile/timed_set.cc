@@ -51,7 +51,7 @@ Result<std::string> AddValues(const Task& task, const TaskCode& code, const Work
       PrepareCases(task, code, {cases.front()}, secret, kReferenceDeadline, cache_folder);
   if (!first.ok()) return first.error();
   if (!first->broken.empty()) return first->broken;
-  Result<FreshInputs> fresh = FreshInputs::Make(task, cases.front(), secret);
+  Result<FreshInputs> fresh = FreshInputs::Make(task, workload.axes);
   if (!fresh.ok()) return fresh.error();
   Status added;
   if (fresh->Any() && first->cases.front()->reference_ns <= kMostAskedNs) {

@@ -9,6 +9,7 @@
 namespace kev {
 namespace {
 
+// Log-uniform ones, and one uniform: most of a domain's shapes are large.
 constexpr uint32_t kDrawnShapes = 2;
 constexpr size_t kMostEdges = 4;       // axes of which each is tried at its least alone
 constexpr double kMostElements = 4e6;  // of a drawn shape, all arrays together
@@ -36,13 +37,17 @@ bool Fits(const Task& task, const Axes& axes) {
 
 // Log-uniform in each axis: small shapes, where tails and degenerate loops lie, as often as large
 // ones.
-Axes DrawShape(const Task& task, CounterRandom* random) {
+Axes DrawShape(const Task& task, CounterRandom* random, bool uniform = false) {
   Axes axes;
   for (int attempt = 0; attempt < 200; ++attempt) {
     for (const auto& [axis, range] : task.domain) {
       const double low = std::log(static_cast<double>(std::max<int64_t>(range.first, 1)));
       const double high = std::log(static_cast<double>(std::max<int64_t>(range.second, 1)) + 1);
-      const auto value = static_cast<int64_t>(std::exp(low + (high - low) * random->Unit()));
+      const double unit = random->Unit();
+      const double ends[] = {static_cast<double>(range.first), static_cast<double>(range.second)};
+      const double drawn =
+          uniform ? ends[0] + (ends[1] - ends[0] + 1) * unit : std::exp(low + (high - low) * unit);
+      const auto value = static_cast<int64_t>(drawn);
       axes[axis] = std::clamp(value, range.first, range.second);
     }
     if (Fits(task, axes)) return axes;
@@ -133,6 +138,8 @@ Result<std::vector<Case>> FullCases(const Task& task, uint64_t secret_seed) {
     for (uint32_t i = 1; i <= kDrawnShapes; ++i) {
       cases.push_back({"drawn" + std::to_string(i), DrawShape(task, &random), 1, true});
     }
+    cases.push_back(
+        {"drawn" + std::to_string(kDrawnShapes + 1), DrawShape(task, &random, true), 1, true});
   }
   return cases;
 }

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
-#include <limits>
 
 #include "engine/core/random.h"
 #include "stages/verify/values.h"
@@ -11,40 +10,12 @@
 namespace kev {
 namespace {
 
-constexpr uint32_t kSeeds = 3;  // that the values come from
-constexpr uint32_t kMostSeeds = 64;
-constexpr uint64_t kLeastValues = 8192;  // of which pieces are taken, also of a small array
-constexpr uint64_t kNoiseWords = 8192;
-constexpr uint64_t kPieceWords = 512;  // of 8 bytes: longest piece
-constexpr uint64_t kIntegerPieceWords = 8;
-constexpr uint64_t kLeastPieceBytes = 1024;  // of integers: 16 pieces, each from 8192 places
+constexpr size_t kQuantiles = 4096;     // a power of 2
+constexpr int kIndexBits = 12;          // of a number below it
+constexpr uint64_t kLeastBytes = 1024;  // of integers and table values that are never the same
 constexpr uint64_t kLeastOrdered = 32;  // elements of a table or permutation that is never the same
 constexpr int kTries = 64;              // for a value that is not in a table
-
-// Lowest bits of a significand that are drawn: few enough that values keep their distribution, far
-// more than rounding errors take.
-uint64_t LowBits(DType dtype) {
-  switch (dtype) {
-    case DType::kF64:
-      return 28;
-    case DType::kF32:
-      return 9;
-    case DType::kF16:
-      return 3;
-    case DType::kBF16:
-      return 2;
-    default:
-      return 0;
-  }
-}
-
-uint64_t MaskFor(DType dtype) {
-  const uint64_t bits = SizeOf(dtype) * 8;
-  const uint64_t one = LowBits(dtype) == 0 ? 0 : (uint64_t{1} << LowBits(dtype)) - 1;
-  uint64_t mask = 0;
-  for (uint64_t at = 0; at < 64; at += bits) mask |= one << at;
-  return mask;
-}
+constexpr uint64_t kStep = 0x9e3779b97f4a7c15;  // of a counter whose Mix64 is taken: any odd number
 
 bool IsSourceOfAnother(const Task& task, const Argument& argument) {
   return std::any_of(task.arguments.begin(), task.arguments.end(), [&](const Argument& other) {
@@ -52,7 +23,7 @@ bool IsSourceOfAnother(const Task& task, const Argument& argument) {
   });
 }
 
-bool InPieces(const Task& task, const Argument& argument) {
+bool Independent(const Task& task, const Argument& argument) {
   return IsInput(argument) && !argument.constant &&
          (argument.fill.kind == Fill::Kind::kUniform ||
           argument.fill.kind == Fill::Kind::kNormal) &&
@@ -98,53 +69,130 @@ void FillPermuted(uint64_t state, uint64_t element_bytes, std::span<char> to) {
   }
 }
 
-// Values that thinning could take out of a range that does not reach to zero are replaced by one
-// that stays.
-void KeepInRange(const Argument& argument, uint64_t mask, std::string* bytes) {
-  if (argument.fill.kind != Fill::Kind::kUniform || mask == 0) return;
-  const double low = argument.fill.a, high = argument.fill.b;
-  if (low <= 0 && high >= 0) return;
-  const uint64_t size = SizeOf(argument.dtype);
-  const auto stays = [&](const char* at) {
-    uint64_t word = 0;
-    std::memcpy(&word, at, size);
-    word &= ~mask;
-    const double least = ToDouble(argument.dtype, &word);
-    return least >= low && least <= high;
-  };
-  const char* good = nullptr;
-  for (uint64_t at = 0; at < bytes->size() && good == nullptr; at += size) {
-    if (stays(bytes->data() + at)) good = bytes->data() + at;
+// z with P(normal < z) = p, by Newton's method from one close by.
+double NormalQuantile(double p, double near) {
+  for (int i = 0; i < 8; ++i) {
+    const double density = std::exp(-near * near / 2) / std::sqrt(2 * 3.141592653589793);
+    near -= (std::erfc(-near / std::sqrt(2.0)) / 2 - p) / density;
   }
-  if (good == nullptr) return;
-  for (uint64_t at = 0; at < bytes->size(); at += size) {
-    if (stays(bytes->data() + at)) good = bytes->data() + at;
-    std::memmove(bytes->data() + at, good, size);
+  return near;
+}
+
+// Ascending, kQuantiles + 1; of a normal fill the outermost are those of a quarter of a step.
+std::vector<double> QuantilesOf(const Fill& fill) {
+  std::vector<double> quantiles(kQuantiles + 1);
+  double z = 0;
+  const auto normal = [&](size_t i) {
+    const double p = std::max(static_cast<double>(i), 0.25) / kQuantiles;
+    z = NormalQuantile(p, z);
+    return z;
+  };
+  for (size_t i = kQuantiles / 2 + 1; i-- > 0;) {
+    if (fill.kind == Fill::Kind::kNormal) {
+      const double distance = -fill.b * normal(i);
+      quantiles[i] = fill.a - distance;
+      quantiles[kQuantiles - i] = fill.a + distance;
+      continue;
+    }
+    for (const size_t at : {i, kQuantiles - i}) {
+      const double share = static_cast<double>(at) / kQuantiles;
+      quantiles[at] = fill.a + (fill.b - fill.a) * share;
+    }
+  }
+  std::sort(quantiles.begin(), quantiles.end());
+  return quantiles;
+}
+
+template <typename T>
+T Between(const std::vector<T>& quantiles, size_t i, T share) {
+  return quantiles[i] + (quantiles[i + 1] - quantiles[i]) * share;
+}
+
+void FillDoubles(uint64_t state, const std::vector<double>& quantiles, std::span<char> to) {
+  for (uint64_t at = 0; at < to.size(); at += sizeof(double)) {
+    const uint64_t word = Mix64(state += kStep);
+    const double value = Between(quantiles, word >> (64 - kIndexBits),
+                                 static_cast<double>(word & ((uint64_t{1} << 52) - 1)) * 0x1p-52);
+    std::memcpy(to.data() + at, &value, sizeof(value));
+  }
+}
+
+void FillFloats(uint64_t state, const std::vector<float>& quantiles, std::span<char> to) {
+  for (uint64_t at = 0; at < to.size(); at += 2 * sizeof(float)) {
+    const uint64_t word = Mix64(state += kStep);
+    float pair[2];
+    for (int half = 0; half < 2; ++half) {
+      const auto bits = static_cast<uint32_t>(word >> (32 * half));
+      pair[half] = Between(quantiles, bits >> (32 - kIndexBits),
+                           static_cast<float>(bits & ((1u << 20) - 1)) * 0x1p-20f);
+    }
+    std::memcpy(to.data() + at, pair, std::min<uint64_t>(sizeof(pair), to.size() - at));
+  }
+}
+
+void FillOfTable(uint64_t state, const std::string& table, uint64_t element_bytes,
+                 std::span<char> to) {
+  uint64_t word = 0;
+  for (uint64_t i = 0; i < to.size() / element_bytes; ++i, word >>= kIndexBits) {
+    if (i % 5 == 0) word = Mix64(state += kStep);
+    std::memcpy(to.data() + i * element_bytes, table.data() + word % kQuantiles * element_bytes,
+                element_bytes);
+  }
+}
+
+void FillIntegers(uint64_t state, int64_t low, uint64_t span, uint64_t element_bytes,
+                  std::span<char> to) {
+  for (uint64_t i = 0; i < to.size() / element_bytes; ++i) {
+    const uint64_t word = Mix64(state += kStep);
+    // Of few values, without a division.
+    const uint64_t above = span >> 32 == 0 ? (word >> 32) * span >> 32 : word % span;
+    PutElement(to.data(), i, element_bytes, low + static_cast<int64_t>(above));
   }
 }
 
 }  // namespace
 
-Result<FreshInputs> FreshInputs::Make(const Task& task, const Case& like, uint64_t secret_seed) {
+void FreshInputs::SetIndependent(const Argument& argument, Source* source) {
+  const kev::Fill& fill = argument.fill;
+  if (!IsFloat(argument.dtype) && fill.kind == kev::Fill::Kind::kUniform) {
+    // As doubles have them: the values of the first fill, and none outside.
+    const double low = std::ceil(fill.a), high = std::floor(fill.b);
+    if (!(low >= -0x1p62 && high <= 0x1p62 && low <= high)) return;
+    source->how = How::kInteger;
+    source->low = static_cast<int64_t>(low);
+    source->span = static_cast<uint64_t>(static_cast<int64_t>(high) - source->low) + 1;
+    return;
+  }
+  const std::vector<double> quantiles = QuantilesOf(fill);
+  source->how = How::kReal;
+  if (argument.dtype == DType::kF64) {
+    source->quantiles = quantiles;
+  } else if (argument.dtype == DType::kF32) {
+    source->narrow.assign(quantiles.begin(), quantiles.end());
+  } else {
+    source->how = How::kOfTable;
+    source->table.resize(kQuantiles * source->element_bytes);
+    for (size_t i = 0; i < kQuantiles; ++i)
+      FromDouble(argument.dtype, Between(quantiles, i, 0.5),
+                 source->table.data() + i * source->element_bytes);
+  }
+}
+
+Result<FreshInputs> FreshInputs::Make(const Task& task, const Axes& axes) {
   FreshInputs made;
   made.sources_.resize(task.arguments.size());
-  bool pieces = false;
   for (size_t a = 0; a < task.arguments.size(); ++a) {
     const Argument& argument = task.arguments[a];
     if (!IsInput(argument) || argument.constant) continue;
-    Result<uint64_t> count = ElementCount(argument, like.axes);
+    Result<uint64_t> count = ElementCount(argument, axes);
     if (!count.ok()) return count.error();
     Source& source = made.sources_[a];
     source.element_bytes = SizeOf(argument.dtype);
     source.count = *count;
+    if (Independent(task, argument)) SetIndependent(argument, &source);
+    if (IsFloat(argument.dtype)) continue;
     source.most = LargestInteger(argument.dtype);
-    if (InPieces(task, argument)) {
-      source.how = How::kPieces;
-      source.mask = MaskFor(argument.dtype);
-      pieces = true;
-    } else if (IsFloat(argument.dtype)) {
-      continue;
-    } else if (argument.fill.kind == Fill::Kind::kSortedUnique) {
+    if (argument.fill.kind == Fill::Kind::kSortedUnique) {
       source.how = How::kSorted;
       source.gap = std::clamp<uint64_t>(source.most / std::max<uint64_t>(*count, 1), 1, 8);
     } else if (argument.fill.kind == Fill::Kind::kPermutation &&
@@ -165,44 +213,19 @@ Result<FreshInputs> FreshInputs::Make(const Task& task, const Case& like, uint64
       source.rate = static_cast<uint64_t>(std::clamp(argument.fill.a, 0.0, 1.0) * (1 << 24));
     }
   }
-  if (pieces) {
-    if (Status s = made.AddPieces(task, like, secret_seed); !s.ok()) return s.error();
-  }
   return made;
-}
-
-Status FreshInputs::AddPieces(const Task& task, const Case& like, uint64_t secret_seed) {
-  // Small arrays need more seeds for as many values.
-  Case one = like;
-  for (uint32_t seed = 0;; ++seed) {
-    one.seed = like.seed + seed;
-    Result<Arrays> arrays = InputArrays(task, one, secret_seed);
-    if (!arrays.ok()) return arrays.error();
-    bool enough = seed + 1 >= kSeeds;
-    const bool last = seed + 1 >= kMostSeeds;
-    for (size_t a = 0; a < task.arguments.size(); ++a) {
-      if (!InPieces(task, task.arguments[a]) || (*arrays)[a].empty()) continue;
-      Source& source = sources_[a];
-      const bool full =
-          seed >= kSeeds && source.bytes.size() >= kLeastValues * source.element_bytes;
-      if (!full) source.bytes += (*arrays)[a];
-      enough = enough && source.bytes.size() >= kLeastValues * source.element_bytes;
-    }
-    if (enough || last) break;
-  }
-  for (size_t a = 0; a < task.arguments.size(); ++a)
-    KeepInRange(task.arguments[a], sources_[a].mask, &sources_[a].bytes);
-  CounterRandom random(secret_seed, "fresh/" + like.workload);
-  for (uint64_t i = 0; i < kNoiseWords; ++i) noise_.push_back(random.Next());
-  return {};
 }
 
 bool FreshInputs::Any() const {
   return std::any_of(sources_.begin(), sources_.end(), [](const Source& source) {
+    const uint64_t bytes = source.count * source.element_bytes;
     switch (source.how) {
-      case How::kPieces:
-        return source.count > 0 &&
-               (source.mask != 0 || source.count * source.element_bytes >= kLeastPieceBytes);
+      case How::kReal:
+        return source.count > 0;
+      case How::kOfTable:
+        return bytes >= kLeastBytes;
+      case How::kInteger:
+        return source.span > 1 && bytes >= kLeastBytes;
       case How::kSorted:
         return source.gap > 1 && source.count >= kLeastOrdered;
       case How::kPermuted:
@@ -217,10 +240,29 @@ void FreshInputs::Fill(uint64_t draw, const std::vector<std::span<char>>& arrays
   const auto state_of = [&](size_t a) { return Mix64(draw ^ Mix64(a + 1)); };
   for (size_t a = 0; a < sources_.size(); ++a) {
     const Source& source = sources_[a];
-    if (source.how == How::kPieces) FillPieces(source, state_of(a), arrays[a]);
-    if (source.how == How::kSorted)
-      FillSorted(state_of(a), source.gap, source.element_bytes, arrays[a]);
-    if (source.how == How::kPermuted) FillPermuted(state_of(a), source.element_bytes, arrays[a]);
+    const uint64_t state = state_of(a), bytes = source.element_bytes;
+    switch (source.how) {
+      case How::kReal:
+        if (source.narrow.empty())
+          FillDoubles(state, source.quantiles, arrays[a]);
+        else
+          FillFloats(state, source.narrow, arrays[a]);
+        break;
+      case How::kOfTable:
+        FillOfTable(state, source.table, bytes, arrays[a]);
+        break;
+      case How::kInteger:
+        FillIntegers(state, source.low, source.span, bytes, arrays[a]);
+        break;
+      case How::kSorted:
+        FillSorted(state, source.gap, bytes, arrays[a]);
+        break;
+      case How::kPermuted:
+        FillPermuted(state, bytes, arrays[a]);
+        break;
+      default:
+        break;
+    }
   }
   for (size_t a = 0; a < sources_.size(); ++a) {
     if (sources_[a].how == How::kPicked)
@@ -252,37 +294,6 @@ void FreshInputs::FillPicked(const Source& source, uint64_t state, std::span<con
       if (free && static_cast<uint64_t>(value) <= source.most) break;
     }
     PutElement(to.data(), i, bytes, value);
-  }
-}
-
-void FreshInputs::FillPieces(const Source& source, uint64_t state, std::span<char> to) const {
-  const uint64_t longest = source.mask == 0 ? kIntegerPieceWords : kPieceWords;
-  uint64_t at = 0;
-  while (at < to.size()) {
-    state = Mix64(state);
-    const uint64_t words = 1 + longest / 2 + (state >> 40) % (longest / 2);
-    const uint64_t bytes = std::min<uint64_t>(words * 8, to.size() - at);
-    const uint64_t places = (source.bytes.size() - bytes) / source.element_bytes + 1;
-    const char* from = source.bytes.data() + (state & 0xffffffffff) % places * source.element_bytes;
-    char* into = to.data() + at;
-    if (source.mask == 0) {
-      std::memcpy(into, from, bytes);
-    } else {
-      const uint64_t* noise = noise_.data() + Mix64(state + 1) % (kNoiseWords - longest);
-      const uint64_t keep = ~source.mask;
-      uint64_t i = 0;
-      for (; i < bytes / 8; ++i) {
-        uint64_t word = 0;
-        std::memcpy(&word, from + i * 8, 8);
-        word &= noise[i] | keep;
-        std::memcpy(into + i * 8, &word, 8);
-      }
-      uint64_t word = 0;
-      std::memcpy(&word, from + i * 8, bytes % 8);
-      word &= noise[i] | keep;
-      std::memcpy(into + i * 8, &word, bytes % 8);
-    }
-    at += bytes;
   }
 }
 

@@ -1,13 +1,11 @@
-// Inputs that no call has seen, made for each timed call in about the time of a copy.
+// Inputs that no call has seen, made for each timed call at one or two nanoseconds an element.
 //
-// An array is put together from pieces of values that follow its fill, each taken from a random
-// place, and the lowest bits of floats are thinned out at random (towards zero, so that the fill's
-// range holds): no part of an output can be kept from another call, since outputs are judged far
-// below the size of those bits. So are uniform and normal fills. A sorted table gets new gaps, a
-// permutation another order, and what is picked from a table is picked anew. Left out, the caller's
-// to give, are constants, and values that something is picked from but a sorted table. Threads:
-// const functions may run at once. Errors: kInvalid for a shape that the task cannot be evaluated
-// for.
+// Uniform and normal fills: every element is drawn anew, floats by the inverse of the distribution
+// (linear between 4096 quantiles). A sorted table gets new gaps, a permutation another order, and
+// what is picked from a table is picked anew. A draw's values tell the draw, so the caller's draws
+// must not follow from each other in a way that a kernel could know. Left out, the caller's to
+// give, are constants, and values that something is picked from but a sorted table. Threads: const
+// functions may run at once. Errors: kInvalid for a shape that the task cannot be evaluated for.
 #ifndef KEV_STAGES_VERIFY_FRESH_INPUTS_H_
 #define KEV_STAGES_VERIFY_FRESH_INPUTS_H_
 
@@ -18,15 +16,13 @@
 
 #include "configs/task.h"
 #include "engine/core/result.h"
-#include "stages/verify/cases.h"
 
 namespace kev {
 
 class FreshInputs {
  public:
-  // For inputs of the shape of `like`; its seed and the next ones give the values that pieces are
-  // taken from.
-  static Result<FreshInputs> Make(const Task& task, const Case& like, uint64_t secret_seed);
+  // For inputs of one shape.
+  static Result<FreshInputs> Make(const Task& task, const Axes& axes);
 
   // Whether the task's argument of this index is made afresh; the others are the caller's to give.
   bool Makes(size_t argument) const {
@@ -39,25 +35,26 @@ class FreshInputs {
   void Fill(uint64_t draw, const std::vector<std::span<char>>& arrays) const;
 
  private:
-  enum class How { kNot, kPieces, kSorted, kPermuted, kPicked };
+  enum class How { kNot, kReal, kOfTable, kInteger, kSorted, kPermuted, kPicked };
   struct Source {
     How how = How::kNot;
-    std::string bytes;  // kPieces: values to take pieces from; longer than the array
     uint64_t element_bytes = 1;
-    uint64_t mask = 0;   // kPieces: bits of 8 bytes that may be cleared; 0: integers
-    uint64_t count = 0;  // elements of the array
-    uint64_t gap = 1;    // kSorted: largest between neighbours
-    uint64_t most = 0;   // kPicked: largest value of the dtype
-    size_t from = 0;     // kPicked: argument, which is kSorted
-    uint64_t rate = 0;   // kPicked: of those that are in the table, of 2^24
+    uint64_t count = 0;             // elements of the array
+    std::vector<double> quantiles;  // kReal, f64: 4097, ascending
+    std::vector<float> narrow;      // kReal, f32: the same
+    std::string table;              // kOfTable: 4096 elements, each as likely as another
+    int64_t low = 0;                // kInteger
+    uint64_t span = 1;              // kInteger: how many values
+    uint64_t gap = 1;               // kSorted: largest between neighbours
+    uint64_t most = 0;              // kPicked: largest value of the dtype
+    size_t from = 0;                // kPicked: argument, which is kSorted
+    uint64_t rate = 0;              // kPicked: of those that are in the table, of 2^24
   };
-  Status AddPieces(const Task& task, const Case& like, uint64_t secret_seed);
-  void FillPieces(const Source& source, uint64_t state, std::span<char> to) const;
+  static void SetIndependent(const Argument& argument, Source* source);
   static void FillPicked(const Source& source, uint64_t state, std::span<const char> table,
                          std::span<char> to);
 
   std::vector<Source> sources_;  // by argument
-  std::vector<uint64_t> noise_;
 };
 
 }  // namespace kev

@@ -1,5 +1,7 @@
 #include "stages/verify/task_values.h"
 
+#include <sys/random.h>
+
 #include <algorithm>
 #include <cstring>
 
@@ -18,6 +20,11 @@ constexpr size_t kMostChecks = 8;
 constexpr uint64_t kGlances = 64;  // elements looked at to see whether an output was written
 
 }  // namespace
+
+TaskValues::TaskValues(const Task& task) : task_(task), arguments_(AllArguments(task_)) {
+  while (getrandom(&salt_, sizeof(salt_), 0) != static_cast<ssize_t>(sizeof(salt_))) {
+  }
+}
 
 Status TaskValues::AddPool(std::vector<std::shared_ptr<const PreparedCase>> cases) {
   Pool pool;
@@ -60,19 +67,18 @@ Status TaskValues::AddFresh(std::shared_ptr<const PreparedCase> base, FreshInput
 void TaskValues::Add(Pool pool) {
   for (size_t i = 0; i < kPoisons; ++i) {
     const PreparedCase& base = *pool.sources[i % pool.sources.size()].base;
-    pool.poison.push_back(PoisonFor(arguments_, base, Mix64(i)));
+    pool.poison.push_back(PoisonFor(arguments_, base, Mix64(salt_ + i)));
   }
   pools_.push_back(std::move(pool));
 }
 
-const TaskValues::Source& TaskValues::SourceOf(const Pool& pool, uint64_t draw) const {
-  // In turn from a place that the launch decides, so that all are used before one comes again.
-  const uint64_t start = Mix64(draw >> 32);
-  return pool.sources[(start + (draw & 0xffffffff)) % pool.sources.size()];
+// In turn, so that all are used before one comes again.
+const TaskValues::Source& TaskValues::SourceOf(const Pool& pool, const DrawnCall& drawn) {
+  return pool.sources[drawn.turn % pool.sources.size()];
 }
 
 const Arrays& TaskValues::PoisonOf(const Pool& pool, uint64_t draw) const {
-  return pool.poison[Mix64(draw) % pool.poison.size()];
+  return pool.poison[Mix64(draw ^ salt_) % pool.poison.size()];
 }
 
 void TaskValues::FillConstants(Arena& arena, size_t call) {
@@ -85,7 +91,7 @@ void TaskValues::FillConstants(Arena& arena, size_t call) {
 
 void TaskValues::Fill(Arena& arena, size_t call, const DrawnCall& drawn) {
   const Pool& pool = pools_[call];
-  const Source& source = SourceOf(pool, drawn.draw);
+  const Source& source = SourceOf(pool, drawn);
   const FreshValues moved = pool.fresh ? FreshValues() : source.symmetries.Draw(drawn.draw);
   const Arrays& poison = PoisonOf(pool, drawn.draw);
   std::vector<std::span<char>> afresh(arguments_.size());
@@ -109,8 +115,9 @@ void TaskValues::Fill(Arena& arena, size_t call, const DrawnCall& drawn) {
   if (pool.fresh) pool.fresh->Fill(drawn.draw, afresh);
 }
 
-Arrays TaskValues::InputsOf(const Pool& pool, const FreshValues& moved, uint64_t draw) const {
-  Arrays inputs = SourceOf(pool, draw).base->inputs;
+Arrays TaskValues::InputsOf(const Pool& pool, const FreshValues& moved,
+                            const DrawnCall& drawn) const {
+  Arrays inputs = SourceOf(pool, drawn).base->inputs;
   std::vector<std::span<char>> afresh(arguments_.size());
   for (size_t a = 0; a < arguments_.size(); ++a) {
     const Argument& argument = *arguments_[a];
@@ -122,7 +129,7 @@ Arrays TaskValues::InputsOf(const Pool& pool, const FreshValues& moved, uint64_t
       moved.Apply(argument.name, argument.dtype, from, {inputs[a].data(), inputs[a].size()});
     }
   }
-  if (pool.fresh) pool.fresh->Fill(draw, afresh);
+  if (pool.fresh) pool.fresh->Fill(drawn.draw, afresh);
   return inputs;
 }
 
@@ -157,8 +164,8 @@ Result<std::string> TaskValues::Check(const Arena& arena, size_t call,
 Result<std::string> TaskValues::CheckOne(const Arena& arena, size_t call, const DrawnCall& drawn) {
   const Pool& pool = pools_[call];
   const FreshValues moved =
-      pool.fresh ? FreshValues() : SourceOf(pool, drawn.draw).symmetries.Draw(drawn.draw);
-  const Arrays inputs = InputsOf(pool, moved, drawn.draw);
+      pool.fresh ? FreshValues() : SourceOf(pool, drawn).symmetries.Draw(drawn.draw);
+  const Arrays inputs = InputsOf(pool, moved, drawn);
   for (size_t a = 0; a < arguments_.size(); ++a) {
     const Argument& argument = *arguments_[a];
     if (!IsInput(argument) || IsOutput(argument)) continue;
@@ -239,7 +246,7 @@ Result<std::optional<Quantiles>> TaskValues::BoundsOn(Pool* pool, const Arrays& 
 // Against a prepared answer, moved as the inputs were.
 std::string TaskValues::CheckMoved(const Arena& arena, size_t call, const DrawnCall& drawn,
                                    const FreshValues& moved) const {
-  const PreparedCase& base = *SourceOf(pools_[call], drawn.draw).base;
+  const PreparedCase& base = *SourceOf(pools_[call], drawn).base;
   for (size_t a = 0; a < arguments_.size(); ++a) {
     const Argument& output = *arguments_[a];
     if (!IsOutput(output)) continue;
@@ -275,7 +282,7 @@ std::string TaskValues::CheckMoved(const Arena& arena, size_t call, const DrawnC
 
 bool TaskValues::SeemsUnwritten(const Arena& arena, size_t call, const DrawnCall& drawn) {
   const Arrays& poison = PoisonOf(pools_[call], drawn.draw);
-  uint64_t state = drawn.draw;
+  uint64_t state = Mix64(drawn.draw + salt_);
   for (size_t a = 0; a < arguments_.size(); ++a) {
     if (poison[a].empty()) continue;
     const uint64_t size = SizeOf(arguments_[a]->dtype);

@@ -26,7 +26,7 @@ namespace kev {
 
 class TaskValues final : public CallValues {
  public:
-  explicit TaskValues(const Task& task) : task_(task), arguments_(AllArguments(task_)) {}
+  explicit TaskValues(const Task& task);
 
   // The next call number of the arena, with cases of one shape to draw from; at least one.
   Status AddPool(std::vector<std::shared_ptr<const PreparedCase>> cases);
@@ -61,11 +61,11 @@ class TaskValues final : public CallValues {
     std::vector<Arrays> poison;  // a few: what outputs hold before a call
   };
 
-  const Source& SourceOf(const Pool& pool, uint64_t draw) const;
+  static const Source& SourceOf(const Pool& pool, const DrawnCall& drawn);
   const Arrays& PoisonOf(const Pool& pool, uint64_t draw) const;
   void Add(Pool pool);
   // The inputs of a draw, by argument; the constants too.
-  Arrays InputsOf(const Pool& pool, const FreshValues& moved, uint64_t draw) const;
+  Arrays InputsOf(const Pool& pool, const FreshValues& moved, const DrawnCall& drawn) const;
   Result<std::string> CheckOne(const Arena& arena, size_t call, const DrawnCall& drawn);
   Result<std::string> CheckFresh(const Arena& arena, size_t call, const DrawnCall& drawn,
                                  const Arrays& inputs);
@@ -80,6 +80,7 @@ class TaskValues final : public CallValues {
   const Task task_;  // its own: values outlive the job that made them
   std::vector<const Argument*> arguments_;
   std::vector<Pool> pools_;  // by call
+  uint64_t salt_ = 0;        // random: a call's values do not tell how they are looked at
 };
 
 }  // namespace kev

@@ -76,7 +76,10 @@ class Verification {
         result = Refused(Verdict::kCancelled, "cancelled");
         break;
       }
+      const Clock::time_point begin = Clock::now();
       result = RunShape(shape.cases);
+      // How long a kernel takes on a shape is its own choice, too.
+      if (shape.cases.front().hidden) unseen_ += Clock::now() - begin;
       if (result.failure.has_value()) return result;
       if (result.verdict != Verdict::kOk) break;
     }
@@ -96,7 +99,7 @@ class Verification {
     if (full_) result->facts.Set("deterministic", deterministic_);
     result->facts.Set("isolation", isolation_);
     result->usage.wall_ms =
-        std::chrono::duration<double, std::milli>(Clock::now() - begin_).count();
+        std::chrono::duration<double, std::milli>(Clock::now() - begin_ - unseen_).count();
   }
 
   // One process for all cases of a shape: what it keeps from one case must not serve in another.
@@ -248,6 +251,7 @@ class Verification {
   }
 
   void CountBitDifferences(const Arena& arena, bool hidden) {
+    if (hidden) return;  // a kernel could choose the bits
     for (size_t a = 0; a < arguments_.size(); ++a) {
       if (!IsOutput(*arguments_[a])) continue;
       const size_t size = SizeOf(arguments_[a]->dtype);
@@ -256,7 +260,6 @@ class Verification {
       const char* second = arena.Array(0, 1, a);
       if (std::memcmp(first, second, bytes) == 0) continue;
       deterministic_ = false;
-      if (hidden) continue;
       for (uint64_t at = 0; at + size <= bytes; at += size)
         bit_differences_ += std::memcmp(first + at, second + at, size) != 0;
     }
@@ -309,8 +312,9 @@ class Verification {
   Value errors_;
   uint64_t done_ = 0;
   double worst_error_ = 0;
-  bool deterministic_ = true;
-  uint64_t bit_differences_ = 0;  // on shapes that are not hidden
+  bool deterministic_ = true;  // on shapes that are not hidden
+  uint64_t bit_differences_ = 0;
+  Clock::duration unseen_{};  // spent on hidden shapes
 };
 
 }  // namespace

@@ -153,6 +153,36 @@ TEST_CASE("a call that is not made is noticed in every window") {
   CHECK(measured->refusal->outcome.message == "y is wrong");
 }
 
+// Keeps what each call was drawn with.
+class NotedValues final : public WorkValues {
+ public:
+  explicit NotedValues(int64_t n) : WorkValues(n) {}
+  void Fill(Arena& arena, size_t call, const DrawnCall& drawn) override {
+    draws.insert(drawn.draw);
+    ++fills;
+    WorkValues::Fill(arena, call, drawn);
+  }
+  std::set<uint64_t> draws;
+  size_t fills = 0;
+};
+
+TEST_CASE("no draw can be told from others, nor from an earlier measurement of the same seed") {
+  test::TemporaryFolder folder;
+  MeasureOptions options;
+  options.rounds = 2;
+  options.folder = folder.path();
+  const std::vector<Contestant> contestants = {Make(folder, "baseline", Chain())};
+  NotedValues first(1000), second(1000);
+  for (NotedValues* values : {&first, &second}) {
+    const Result<Measurement> measured =
+        Measure(contestants, WorkArena(1000).get(), values, options);
+    REQUIRE(measured.ok());
+    CHECK(values->draws.size() == values->fills);
+    for (const uint64_t draw : values->draws) CHECK(values->draws.count(draw + 1) == 0);
+  }
+  for (const uint64_t draw : first.draws) CHECK(second.draws.count(draw) == 0);
+}
+
 TEST_CASE("who writes outside of its arrays is found among several who could have") {
   test::TemporaryFolder folder;
   // In no window of its own need it be seen: 3000 bytes on lies another slot's canary.

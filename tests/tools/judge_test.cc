@@ -84,8 +84,10 @@ TEST_CASE("a kernel is linked with the libraries that are asked for, and that it
 TEST_CASE("an honest kernel is accepted with a speed-up, its interval and all samples") {
   Judged& judged = Shared();
   const std::string samples = judged.sandbox.Path("samples.json");
+  const std::string profile = judged.sandbox.Path("why.json");
   const CommandResult result =
-      judged.Judge(judged.Kernel(kHonest), {"--launches", "2", "--samples", samples, "--json"});
+      judged.Judge(judged.Kernel(kHonest),
+                   {"--launches", "2", "--samples", samples, "--profile", profile, "--json"});
   REQUIRE_MESSAGE(result.exit_code == kExitDone, result.err << result.out);
   const Json summary = DoneLine(result);
   REQUIRE(summary.is_object());
@@ -100,6 +102,11 @@ TEST_CASE("an honest kernel is accepted with a speed-up, its interval and all sa
   CHECK(summary["aa_band"].get<double>() >= 0);
   CHECK(summary["fidelity"] == "final");
   CHECK(summary["samples"] == samples);
+  CHECK(summary["profile"] == profile);
+  const Json why = Json::parse(ReadFile(profile));
+  CHECK(why["bottleneck"] == summary["bottleneck"]);
+  INFO(why.dump());
+  CHECK(why["counts"]["instructions"].get<double>() > 0);
   // Raw: every launch of every contestant on every workload, with its windows.
   const Json blob = Json::parse(ReadFile(samples));
   size_t launches = 0;
@@ -142,7 +149,8 @@ TEST_CASE("a kernel that does not stand is refused with a verdict, a reason and 
     CAPTURE(refusal.source);
     const std::string samples = judged.sandbox.Path("none.json");
     const CommandResult result =
-        judged.Judge(judged.Kernel(refusal.source), {"--samples", samples, "--json"});
+        judged.Judge(judged.Kernel(refusal.source),
+                     {"--samples", samples, "--profile", samples + "2", "--json"});
     CHECK_MESSAGE(result.exit_code == kExitNoneStood, result.err);
     const Json summary = DoneLine(result);
     REQUIRE_MESSAGE(summary.is_object(), result.err);
@@ -153,6 +161,7 @@ TEST_CASE("a kernel that does not stand is refused with a verdict, a reason and 
     for (const char* name : {"speedup", "speedup_low", "speedup_high"}) CHECK(summary[name] == 0.0);
     CHECK(summary["trust"] == "B");
     CHECK(summary["samples"].is_null());
+    CHECK(summary["profile"].is_null());
     CHECK_FALSE(fs::exists(samples));
     CHECK(result.err.find("no samples were written") != std::string::npos);
   }
@@ -194,6 +203,7 @@ TEST_CASE("what is no kernel, no task or no place for samples is told before any
       {{"--source", honest}, kExitBadInput, {"--task is required"}},
       {{"--task", task, "--source", honest, "--launches", "0"}, kExitBadInput, {"--launches"}},
       {{"--task", task, "--source", honest, "--samples", task}, kExitBadInput, {"is a directory"}},
+      {{"--task", task, "--source", honest, "--profile", task}, kExitBadInput, {"--profile "}},
       {{"--task", task, "--source", honest, "--samples", judged.sandbox.Path("no/file")},
        kExitEnvironment,
        {"no/file", "missing or not writable"}},

@@ -7,6 +7,7 @@
 #include <iostream>
 
 #include "engine/core/packed.h"
+#include "engine/core/visible_text.h"
 #include "stages/judge/kernel_judge.h"
 #include "stages/judge/load_for_judge.h"
 #include "tools/kevolve/commands.h"
@@ -20,32 +21,39 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Raw samples are worth nothing half written: found out before minutes of measuring.
-Status CheckSamplesFile(const std::string& path) {
+// What cannot be written is found out before minutes of measuring.
+Status CheckOutputFile(const std::string& option, const std::string& path) {
   if (path.empty()) return {};
   std::error_code error;
   if (fs::is_directory(path, error))
-    return Error{Code::kInvalid, "--samples " + path + " is a directory; name a file"};
+    return Error{Code::kInvalid, option + " " + path + " is a directory; name a file"};
   const fs::path folder = fs::path(path).has_parent_path() ? fs::path(path).parent_path() : ".";
   if (access(folder.c_str(), W_OK) == 0) return {};
   return Error{Code::kPermission, "cannot write " + path + ": its folder " + folder.string() +
                                       " is missing or not writable; name a file elsewhere"};
 }
 
-// The profile step's samples: as it packed them (MessagePack), or as JSON for a name in .json.
-// False when the kernel never came to be measured.
-Result<bool> WriteSamples(const Judgement& judgement, const std::string& path) {
-  for (const char* name : {"confirm/samples", "screen/samples"}) {
-    const auto found = judgement.blobs.find(name);
+// Writes what the last step that measured calls `name`, and notes the file in the result; null, and
+// a line, when the kernel never came to be measured. `packed`: it is MessagePack, and written as
+// JSON for a name in .json.
+Status WriteMeasured(const Judgement& judgement, const char* name, bool packed,
+                     const std::string& path, Value* summary) {
+  if (path.empty()) return {};
+  summary->Set(name, Value());
+  for (const char* step : {"confirm/", "screen/"}) {
+    const auto found = judgement.blobs.find(std::string(step) + name);
     if (found == judgement.blobs.end()) continue;
-    const bool json = fs::path(path).extension() == ".json";
+    const bool json = packed && fs::path(path).extension() == ".json";
     if (Status written = WriteFile(
             path, json ? ToJson(PackedView(found->second).ToValue()) + "\n" : found->second);
         !written.ok())
-      return written.error();
-    return true;
+      return written;
+    summary->Set(name, path);
+    return {};
   }
-  return false;
+  std::cerr << "kevolve: no " << name << (packed ? " were" : " was") << " written to " << path
+            << ": the kernel was refused before it was measured" << std::endl;
+  return {};
 }
 
 Result<std::string> ReadSource(const std::string& path) {
@@ -72,7 +80,7 @@ const Value& Latest(const Value& facts, const char* name) {
 Value Summary(const Judgement& judgement) {
   Value out;
   out.Set("verdict", Name(judgement.verdict));
-  out.Set("reason", judgement.reason);
+  out.Set("reason", VisibleLine(judgement.reason));
   out.Set("stage", judgement.step);
   const bool ok = judgement.verdict == Verdict::kOk;
   for (const char* name :
@@ -136,8 +144,10 @@ int JudgeCommand(const JudgeCommandOptions& options) {
   if (Status known = CheckLanguage(*run, source_name); !known.ok()) return bad_input(known.error());
   if (Status known = CheckLibraries(*run, options.libraries); !known.ok())
     return bad_input(known.error());
-  if (Status there = CheckSamplesFile(options.samples); !there.ok())
-    return bad_input(there.error());
+  for (const auto& [option, path] :
+       {std::pair("--samples", options.samples), std::pair("--profile", options.profile)}) {
+    if (Status there = CheckOutputFile(option, path); !there.ok()) return bad_input(there.error());
+  }
   Result<JudgeFolders> folders = JudgeFolders::Make();
   if (!folders.ok()) return bad_input(folders.error());
   if (!folders->note().empty()) std::cerr << "kevolve: " << folders->note() << std::endl;
@@ -166,15 +176,10 @@ int JudgeCommand(const JudgeCommandOptions& options) {
   Result<Judgement> judgement = (*judge)->Judge(*source, source_name);
   if (!judgement.ok()) return failed(judgement.error());
   Value summary = Summary(*judgement);
-  if (!options.samples.empty()) {
-    Result<bool> written = WriteSamples(*judgement, options.samples);
-    if (!written.ok()) return bad_input(written.error());
-    summary.Set("samples", *written ? Value(options.samples) : Value());
-    if (!*written) {
-      std::cerr << "kevolve: no samples were written to " << options.samples
-                << ": the kernel was refused before it was measured" << std::endl;
-    }
-  }
+  Status written = WriteMeasured(*judgement, "samples", true, options.samples, &summary);
+  if (written.ok())
+    written = WriteMeasured(*judgement, "profile", false, options.profile, &summary);
+  if (!written.ok()) return bad_input(written.error());
   if (options.json) {
     std::cout << ToJson(summary) << std::endl;
   } else {

@@ -134,6 +134,7 @@ struct JudgeCommandOptions {
   bool screen = false;                 // as a search screens: fast, no claim
   std::vector<std::string> libraries;  // that the task declares and the kernel needs
   std::string samples;                 // file for all raw samples
+  std::string profile;                 // file for the record of why it is slow
   bool json = false;
 };
 int JudgeCommand(const JudgeCommandOptions& options);

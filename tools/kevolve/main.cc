@@ -292,6 +292,9 @@ void AddWorker(CLI::App& app, Options* o) {
                   "Smoke check and screening only: fast, and no ground for a claim");
   judge->add_option("--samples", o->judge.samples,
                     "Write all raw samples to this file: MessagePack, or JSON for a name in .json");
+  judge->add_option(
+      "--profile", o->judge.profile,
+      "Write why it is as slow as it is to this file: JSON, as a model's prompt has it");
   judge->add_flag("--json", o->judge.json, "One object at the end, for programs");
   judge->callback([o] { o->exit_code = kev::JudgeCommand(o->judge); });
 

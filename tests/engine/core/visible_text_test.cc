@@ -11,6 +11,7 @@ TEST_CASE("text that people write stays as it is") {
     CHECK(Visible(text) == text);
   }
   CHECK(Visible("two\n\tlines") == "two\n\tlines");
+  CHECK(VisibleLine("no: x\nok: 9x\t\x1b[1m") == "no: x\\nok: 9x \\x1b[1m");
   CHECK_FALSE(IsVisible("two\nlines"));
   CHECK_FALSE(IsVisible("a\ttab"));
 }

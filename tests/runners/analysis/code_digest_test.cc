@@ -53,6 +53,12 @@ TEST_CASE("comments, white space, names of locals, file names and debug informat
   CHECK(DigestOfSource(kScale, {"-O3", "-s"}) == digest);
 }
 
+TEST_CASE("code that is called and code that says what is called are two things") {
+  const std::string called = "void scale(void) {}\n";
+  CHECK(DigestOfSource(called) !=
+        DigestOfSource(called + "__asm__(\".type scale, %gnu_indirect_function\");\n"));
+}
+
 TEST_CASE("where the linker puts sections does not count") {
   const std::string digest = DigestOfSource(kScale);
   CHECK(DigestOfSource(kScale, {"-O3", "-Wl,-Ttext-segment=0x400000"}) == digest);

@@ -1,0 +1,135 @@
+#include "stages/profile/count_twin.h"
+
+#include <algorithm>
+#include <chrono>
+#include <fstream>
+
+#include "runners/analysis/counted_call.h"
+#include "runners/analysis/remarks.h"
+#include "runners/harness/argument_form.h"
+#include "runners/sandbox/sandbox.h"
+#include "stages/compile/build_plan.h"
+#include "stages/compile/toolchain_process.h"
+#include "stages/verify/call_shape.h"
+#include "stages/verify/cases.h"
+#include "stages/verify/values.h"
+
+namespace kev {
+namespace {
+
+constexpr uint32_t kCalls = 4;  // the first meets cold caches
+constexpr std::chrono::seconds kDeadline{30};
+constexpr uint64_t kMemoryBytes = uint64_t{8} << 30;
+constexpr uint64_t kMostCountsBytes = 64 << 20;
+constexpr char kTwinFile[] = "twin.so";
+constexpr char kCallFile[] = "call.bin";
+constexpr char kCountsFile[] = "callgrind.out";
+
+template <typename T>
+void Append(const T& value, std::string* to) {
+  to->append(reinterpret_cast<const char*>(&value), sizeof(value));
+}
+
+// As counted_call.h has it.
+Result<std::string> CallOn(const Task& task, const Workload& workload, uint64_t secret_seed) {
+  const Result<CallSpec> call = CallShape(task, workload.axes);
+  if (!call.ok()) return call.error();
+  const Case one{workload.name, workload.axes, 1, false};
+  const Result<Arrays> inputs = InputArrays(task, one, secret_seed);
+  if (!inputs.ok()) return inputs.error();
+  harness::CountedCall head;
+  head.calls = kCalls;
+  head.arguments = static_cast<uint32_t>(call->arguments.size());
+  std::string arguments;
+  for (size_t a = 0; a < call->arguments.size(); ++a) {
+    const CallArgument& argument = call->arguments[a];
+    const harness::ArgumentForm form = FormOf(argument);
+    Append(form, &arguments);
+    if (argument.kind == CallArgument::Kind::kReturn) head.returns = argument.as;
+    if (argument.in_setup) head.setup_arguments |= uint64_t{1} << a;
+    if (form.read != 0 || form.kind == harness::ArgumentKind::kShared) arguments += (*inputs)[a];
+  }
+  std::string file;
+  Append(head, &file);
+  return file + arguments;
+}
+
+Error Why(const std::string& what, const ProcessOutcome& outcome) {
+  if (outcome.end == ProcessOutcome::End::kDeadline)
+    return Error{Code::kInvalid,
+                 what + " took longer than " + std::to_string(kDeadline.count()) + " s"};
+  return Error{Code::kInvalid, what + " ended with status " + std::to_string(outcome.status) +
+                                   ": " + outcome.output.substr(0, 200)};
+}
+
+Status Write(const std::string& path, const std::string& bytes) {
+  std::ofstream file(path, std::ios::binary);
+  file << bytes;
+  file.close();
+  if (file.good()) return {};
+  return Error{Code::kUnavailable, "cannot write " + path};
+}
+
+// The twin's path.
+Result<std::string> CompileTwin(const Job& job, StageContext* context, const Task& task,
+                                const Target& target) {
+  Result<BuildPlan> plan = PlanBuild(job, task, target);
+  if (!plan.ok()) return plan.error();
+  const Result<std::string> source = context->Fetch(job.candidate->source);
+  if (!source.ok()) return source.error();
+  const Result<std::string> compiler = FindProgram(plan->argv[0]);
+  if (!compiler.ok()) return compiler.error();
+  const std::string& folder = context->Scratch();
+  if (Status written = Write(folder + "/" + plan->source_file, *source); !written.ok())
+    return written.error();
+  plan->argv[0] = *compiler;
+  std::replace(plan->argv.begin(), plan->argv.end(), plan->output_file, std::string(kTwinFile));
+  ProcessLimits limits;
+  limits.deadline = kDeadline;
+  const Result<ProcessOutcome> built =
+      RunToolchain(TwinArguments(plan->argv), folder, limits, &context->Cancelled());
+  if (!built.ok()) return built.error();
+  if (!built->Succeeded()) return Why("compiling the twin for x86-64-v3", *built);
+  return folder + "/" + kTwinFile;
+}
+
+}  // namespace
+
+Result<CallCounts> CountTwin(const Job& job, StageContext* context, const Task& task,
+                             const Target& target, const Workload& workload, double call_ns) {
+#if !defined(__x86_64__)
+  return Error{Code::kInvalid, "the twin is one for x86-64"};
+#endif
+  if (!job.candidate.has_value()) return Error{Code::kInvalid, "its source is not known here"};
+  if (call_ns > kMostCountedNs)
+    return Error{Code::kInvalid, "a call takes too long to be run under valgrind"};
+  const Result<std::string> valgrind = FindProgram("valgrind");
+  if (!valgrind.ok())
+    return Error{Code::kNotFound, "no valgrind in PATH; counts need package valgrind"};
+  const Result<std::string> twin = CompileTwin(job, context, task, target);
+  if (!twin.ok()) return twin.error();
+  const Result<std::string> call = CallOn(task, workload, SecretSeed(job));
+  if (!call.ok()) return call.error();
+  const std::string& folder = context->Scratch();
+  if (Status written = Write(folder + "/" + kCallFile, *call); !written.ok())
+    return written.error();
+  std::vector<std::string> words = CallgrindWords(task.function, folder + "/" + kCountsFile);
+  words[0] = *valgrind;
+  for (const std::string& word :
+       {SiblingProgram("kevolve-count"), *twin, task.function,
+        task.setup ? task.setup->function : std::string(), folder + "/" + kCallFile})
+    words.push_back(word);
+  ProcessLimits limits;
+  limits.deadline = kDeadline;
+  limits.address_space_bytes = kMemoryBytes;
+  limits.proc = true;
+  const Result<ProcessOutcome> counted = RunToolchain(words, folder, limits, &context->Cancelled());
+  if (!counted.ok()) return counted.error();
+  if (counted->end != ProcessOutcome::End::kExited) return Why("counting", *counted);
+  const std::string failed = CallgrindFailed(counted->output, counted->status, task.function);
+  if (!failed.empty()) return Error{Code::kInvalid, failed};
+  return ParseCallgrind(ReadWritten(folder + "/" + kCountsFile, kMostCountsBytes), kTwinFile,
+                        kCalls);
+}
+
+}  // namespace kev
