@@ -3,6 +3,10 @@
 #include <doctest/doctest.h>
 #include <unistd.h>
 
+#include <cstdlib>
+#include <cstring>
+
+#include "runners/analysis/counted_call.h"
 #include "runners/analysis/loops.h"
 #include "tests/runners/analysis/support/compiled.h"
 
@@ -98,6 +102,80 @@ TEST_CASE("a function that is not called is said so") {
   REQUIRE_FALSE(counts);
   CHECK(counts.error().message.find("never called") != std::string::npos);
 }
+
+template <typename T>
+void Append(const T& value, std::string* to) {
+  to->append(reinterpret_cast<const char*>(&value), sizeof(value));
+}
+
+#if defined(__x86_64__)  // as kevolve-count is for
+TEST_CASE("the program that is counted passes arguments of every kind, in registers and beyond") {
+  // Nine integers and pointers and ten floats: more than go into registers, of all widths.
+  const std::string source =
+      "#include <stdint.h>\n#include <stdio.h>\n"
+      "static int begun;\n"
+      "void begin(int32_t m) { begun = m; }\n"
+      "double mixed(const float* x, double* y, int8_t a, uint16_t b, int32_t c, uint8_t d, int64_t "
+      "e,"
+      " uint32_t f, int16_t g, double r0, float r1, double r2, double r3, double r4, double r5,"
+      " double r6, double r7, double r8, float r9) {\n"
+      "  printf(\"%d %g %g %d %d %d %d %ld %u %d %g %g %g %g %g\\n\", begun, x[1], y[0], a, b, c, "
+      "d,"
+      " (long)e, f, g, r0, r1, r7, r8, r9);\n"
+      "  fflush(stdout); y[0] = -1; return 1; }\n";
+  const ToolFolder folder;
+  REQUIRE(folder.Write("mixed.so", test::Compiled(source, {"-O2"})));
+  using harness::ArgumentForm, harness::ArgumentKind, harness::PassedAs;
+  harness::CountedCall call;
+  call.calls = 2;
+  call.returns = PassedAs::kF64;
+  call.setup_arguments = 1 << 4;  // c
+  std::string arguments;
+  const auto array = [&](bool read, bool written, std::string bytes) {
+    Append(ArgumentForm{ArgumentKind::kArray, PassedAs::kPointer, read ? 1u : 0, written ? 1u : 0,
+                        0, bytes.size()},
+           &arguments);
+    if (read) arguments += bytes;
+    ++call.arguments;
+  };
+  const auto scalar = [&](PassedAs as, auto value) {
+    uint64_t bits = 0;
+    std::memcpy(&bits, &value, sizeof(value));
+    Append(ArgumentForm{ArgumentKind::kScalar, as, 0, 0, bits, 0}, &arguments);
+    ++call.arguments;
+  };
+  std::string x, y;
+  Append(1.5f, &x);
+  Append(2.5f, &x);
+  Append(8.25, &y);
+  array(true, false, x);
+  array(true, true, y);
+  scalar(PassedAs::kI8, int8_t{-3});
+  scalar(PassedAs::kU16, uint16_t{60000});
+  scalar(PassedAs::kI32, int32_t{-70000});
+  scalar(PassedAs::kU8, uint8_t{200});
+  scalar(PassedAs::kI64, int64_t{1} << 40);
+  scalar(PassedAs::kU32, uint32_t{4000000000});
+  scalar(PassedAs::kI16, int16_t{-30000});
+  scalar(PassedAs::kF64, 0.5);
+  scalar(PassedAs::kF32, 1.5f);
+  for (int i = 2; i < 9; ++i) scalar(PassedAs::kF64, i + 0.5);
+  scalar(PassedAs::kF32, 9.5f);
+  array(false, true, std::string(8, '\0'));  // what it returns
+  std::string file;
+  Append(call, &file);
+  const auto path = folder.Write("call.bin", file + arguments);
+  REQUIRE(path);
+  const auto done = RunTool({std::getenv("KEVOLVE_BUILD_BIN") + std::string("/kevolve-count"),
+                             folder.path() + "/mixed.so", "mixed", "begin", *path},
+                            "");
+  REQUIRE(done);
+  CHECK_MESSAGE(done->Succeeded(), done->err);
+  const std::string line =
+      "-70000 2.5 8.25 -3 60000 -70000 200 1099511627776 4000000000 -30000 0.5 1.5 7.5 8.5 9.5\n";
+  CHECK(done->out == line + line);
+}
+#endif
 
 TEST_CASE("hardware counters count, or the reason for none is given") {
   const std::string reason = NoCountersBecause();
