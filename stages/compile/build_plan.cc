@@ -72,6 +72,12 @@ std::string SuffixOf(const std::string& file_name) {
   return file_name.substr(dot);
 }
 
+std::string ArtefactOf(const Target& target, const std::string& file_name) {
+  const auto language = target.languages.find(SuffixOf(file_name));
+  const bool own = language != target.languages.end() && !language->second.artefact.empty();
+  return own ? language->second.artefact : target.artefact;
+}
+
 Result<BuildPlan> PlanBuild(const Job& job, const Task& task, const Target& target) {
   std::string suffix = SuffixOf(job.candidate->source_name);
   auto language = target.languages.find(suffix);
@@ -86,7 +92,7 @@ Result<BuildPlan> PlanBuild(const Job& job, const Task& task, const Target& targ
   BuildPlan plan;
   plan.source_file = "kernel" + suffix;
   plan.output_file = "kernel.out";
-  plan.artefact = language->second.artefact.empty() ? target.artefact : language->second.artefact;
+  plan.artefact = ArtefactOf(target, job.candidate->source_name);
   for (const std::string& word : language->second.compile) {
     if (word == "{flags}") {
       plan.argv.insert(plan.argv.end(), words->flags.begin(), words->flags.end());

@@ -31,6 +31,8 @@ std::string SuffixOf(const std::string& file_name);
 Result<BuildPlan> PlanBuild(const Job& job, const Task& task, const Target& target);
 // File that `target` was loaded from, for messages.
 std::string FileOf(const Target& target, const LoadedRun& run);
+// What a source of this name is compiled to: "shared_library", "cubin".
+std::string ArtefactOf(const Target& target, const std::string& file_name);
 
 }  // namespace kev
 

@@ -7,6 +7,7 @@
 
 #include "engine/core/digest.h"
 #include "engine/core/packed.h"
+#include "stages/compile/build_plan.h"
 #include "stages/compile/compile.h"
 #include "stages/profile/profile.h"
 #include "stages/verify/cases.h"
@@ -231,6 +232,7 @@ Result<JobResult> KernelJudge::Compare(const std::string& baseline, const std::s
 
 Result<Judgement> KernelJudge::Judge(const std::string& source, const std::string& source_name) {
   Judgement judgement;
+  judgement.trust = ArtefactOf(run_->targets.front(), source_name) == "cubin" ? "A" : "B";
   if (source.find_first_not_of(" \t\r\n\v\f") == std::string::npos) {
     judgement.verdict = Verdict::kNoCompile;
     judgement.step = "build";

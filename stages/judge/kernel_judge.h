@@ -38,6 +38,7 @@ struct Judgement {
   Verdict verdict = Verdict::kOk;
   std::string reason;                        // one line
   std::string step;                          // that gave it: build, smoke, screen, check, confirm
+  std::string trust;                         // level of such a kernel's figures: A on a device
   Value facts;                               // map step -> map fact -> value
   std::map<std::string, std::string> blobs;  // stderr, samples, …: "confirm/samples" -> bytes
   std::map<std::string, double> step_ms;     // wall time by step

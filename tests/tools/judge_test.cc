@@ -282,6 +282,26 @@ TEST_CASE("what the machine did to a step is tried again, and told with the numb
   CheckErrorObject(result, kExitEnvironment);
 }
 
+TEST_CASE("a kernel for a device is of trust level A, also when it is refused") {
+  Judged judged;
+  std::string target = ReadFile(SourceDir() + "/configs/targets/cpu.yaml");
+  const size_t at = target.find("  .c:");
+  REQUIRE(at != std::string::npos);
+  target.insert(
+      at, "  .cu: { compile: [cc, -x, c, -c, -o, \"{output}\", \"{source}\"], artefact: cubin }\n");
+  const size_t runner = target.find("runner: cpu");
+  REQUIRE(runner != std::string::npos);
+  target.replace(runner, 11, "runner: cuda");
+  judged.sandbox.Write("device.yaml", target);
+  judged.sandbox.Write("kernel.cu", "no code");
+  const CommandResult result = judged.Judge(
+      judged.sandbox.Path("kernel.cu"), {"--target", judged.sandbox.Path("device.yaml"), "--json"});
+  const Json summary = DoneLine(result);
+  REQUIRE_MESSAGE(summary.is_object(), result.err);
+  CHECK(summary["verdict"] != "ok");
+  CHECK(summary["trust"] == "A");
+}
+
 TEST_CASE("an interrupted judgement is none") {
   Judged judged;
   // A baseline that takes its time: without a verdict on the kernel when the signal comes.

@@ -92,7 +92,7 @@ Value Summary(const Judgement& judgement) {
   if (!ok) {
     for (const char* name : {"speedup", "speedup_low", "speedup_high"}) out.Set(name, 0.0);
   }
-  if (out["trust"].IsNull()) out.Set("trust", "B");
+  if (out["trust"].IsNull()) out.Set("trust", judgement.trust);
   if (out["bottleneck"].IsNull()) out.Set("bottleneck", "unknown");
   out.Set("workloads", judgement.facts["confirm"].IsMap() ? judgement.facts["confirm"]["workloads"]
                                                           : judgement.facts["screen"]["workloads"]);
