@@ -6,6 +6,8 @@
 namespace kev {
 namespace {
 
+constexpr size_t kMostAbsent = 6;
+
 constexpr size_t kLongestText = 200;  // of one remark or reason
 
 // Three digits say enough in a prompt.
@@ -119,6 +121,20 @@ Value OfCounts(const CallCounts& counts, const std::string& workload) {
   return value;
 }
 
+Value OfHardware(const CounterValues& counters, double calls) {
+  const auto each = [calls](uint64_t all) { return std::round(static_cast<double>(all) / calls); };
+  Value value;
+  value.Set("instructions", each(counters.instructions));
+  value.Set("cycles", each(counters.cycles));
+  if (counters.cycles > 0)
+    value.Set("ipc", Rounded(static_cast<double>(counters.instructions) /
+                             static_cast<double>(counters.cycles)));
+  value.Set("cache_misses", each(counters.cache_misses));
+  value.Set("branch_misses", each(counters.branch_misses));
+  if (counters.coverage < 1) value.Set("coverage", Rounded(counters.coverage));
+  return value;
+}
+
 Value Record(const KernelProfile& profile, size_t loop_lines, size_t remarks) {
   Value value;
   if (profile.seconds > 0) value.Set("time_s", profile.seconds);
@@ -129,6 +145,8 @@ Value Record(const KernelProfile& profile, size_t loop_lines, size_t remarks) {
   if (profile.mix) value.Set("mix", OfMix(*profile.mix));
   if (profile.model) value.Set("static", OfModel(*profile.model));
   if (profile.counts) value.Set("counts", OfCounts(*profile.counts, profile.counted));
+  if (profile.hardware)
+    value.Set("hardware", OfHardware(*profile.hardware, profile.hardware_calls));
   for (size_t i = 0; i < profile.remarks.size() && i < remarks; ++i)
     value.Set("remarks").Append(
         Cut("line " + std::to_string(profile.remarks[i].line) + ": " + profile.remarks[i].text));
@@ -137,7 +155,7 @@ Value Record(const KernelProfile& profile, size_t loop_lines, size_t remarks) {
     value.Set("function", Cut(profile.function));
     value.Set("hot_loop", loop);
   }
-  for (size_t i = 0; i < profile.absent.size() && i < 4; ++i)
+  for (size_t i = 0; i < profile.absent.size() && i < kMostAbsent; ++i)
     value.Set("absent").Append(Cut(profile.absent[i]));
   return value;
 }

@@ -32,6 +32,8 @@ struct KernelProfile {
   std::optional<StaticModel> model;       // of the hot loop
   std::optional<CallCounts> counts;       // of the twin for x86-64-v3
   std::string counted;                    // on which workload
+  std::optional<CounterValues> hardware;  // of the kernel itself, by the CPU's counters
+  uint32_t hardware_calls = 1;            // in how many calls
   std::vector<Remark> remarks;
   std::string function;  // that the hot loop is in
   std::string hot_loop;  // its text

@@ -14,6 +14,7 @@
 #include "stages/profile/count_twin.h"
 #include "stages/profile/explain.h"
 #include "stages/profile/floors.h"
+#include "stages/profile/hardware_counts.h"
 #include "stages/profile/machine_figures.h"
 #include "stages/profile/strongest.h"
 #include "stages/profile/summary.h"
@@ -425,6 +426,17 @@ class Profiling {
       code->counted = on->name;
     } else {
       code->absent.push_back("counts: " + counts.error().message);
+    }
+    const auto place = std::find_if(set_->workloads.begin(), set_->workloads.end(),
+                                    [&](const Workload& w) { return w.name == on->name; });
+    const auto call = static_cast<size_t>(place - set_->workloads.begin());
+    const Result<HardwareCounts> hardware =
+        CountByHardware(candidate_, *set_, call, RunnerFor(task_, target_), context_.Scratch());
+    if (hardware.ok()) {
+      code->hardware = hardware->all;
+      code->hardware_calls = hardware->calls;
+    } else {
+      code->absent.push_back("hardware counters: " + hardware.error().message);
     }
   }
 

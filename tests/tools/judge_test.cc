@@ -107,6 +107,11 @@ TEST_CASE("an honest kernel is accepted with a speed-up, its interval and all sa
   CHECK(why["bottleneck"] == summary["bottleneck"]);
   INFO(why.dump());
   CHECK(why["counts"]["instructions"].get<double>() > 0);
+  // By the CPU's counters, or why not.
+  if (why.contains("hardware"))
+    CHECK(why["hardware"]["instructions"].get<double>() > 0);
+  else
+    CHECK(why["absent"].dump().find("hardware counters: ") != std::string::npos);
   // Raw: every launch of every contestant on every workload, with its windows.
   const Json blob = Json::parse(ReadFile(samples));
   size_t launches = 0;
