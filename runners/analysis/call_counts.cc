@@ -1,5 +1,6 @@
 #include "runners/analysis/call_counts.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <sstream>
 
@@ -66,6 +67,7 @@ Result<CallCounts> ParseCallgrind(std::string_view text, std::string_view librar
 
 std::vector<std::string> CallgrindWords(const std::string& function, const std::string& file) {
   return {"valgrind",
+          "-q",
           "--tool=callgrind",
           "--cache-sim=yes",
           "--dump-instr=yes",
@@ -81,8 +83,8 @@ std::string CallgrindFailed(const std::string& messages, int status, const std::
            " (AVX-512 or newer): compile the twin with -march=x86-64-v3, and the kernel without "
            "intrinsics beyond AVX2";
   if (status == 0) return "";
-  return "the program ended with status " + std::to_string(status) +
-         " under valgrind: " + messages.substr(0, 300);
+  return "the program ended with status " + std::to_string(status) + " under valgrind: " +
+         messages.substr(messages.size() - std::min<size_t>(messages.size(), 200));
 }
 
 Result<CallCounts> CountCalls(const std::vector<std::string>& argv, const std::string& library,

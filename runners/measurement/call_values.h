@@ -33,8 +33,6 @@ class CallValues {
   // How many calls can be checked at once without spending much more time than timing them; 1 at
   // least.
   virtual size_t ChecksAtOnce(size_t call) const = 0;
-  // Whether one check takes so long that only few windows can be looked at.
-  virtual bool ChecksAreDear(size_t /*call*/) const { return false; }
   // All outputs of these calls, and that their inputs are as they were: "", or what is wrong.
   virtual Result<std::string> Check(const Arena& arena, size_t call,
                                     std::span<const DrawnCall> drawn) = 0;

@@ -19,8 +19,7 @@ namespace {
 constexpr uint32_t kSightings = 16;  // elements looked at when an answer is seen
 constexpr double kMostLateNs = 500;  // longer: the judge was not looking
 constexpr uint32_t kFirstLooks = 2;  // windows in which calls are checked in full
-constexpr uint32_t kLooks = 4;      // then one in so many; in the others, calls that seem unwritten
-constexpr uint32_t kDearLooks = 8;  // the same where checks take long
+constexpr uint32_t kLooks = 4;  // then one in so many; in the others, calls that seem unwritten
 constexpr double kWarmUpNs = 100e3;  // of calls before the values of a window are laid out
 // Between being ready, the call and its end the judge does next to nothing; longer: it did not run.
 constexpr double kMostHeldUpNs = 20e3;
@@ -263,9 +262,7 @@ bool TimedProcess::TimeWindow(size_t call, bool keep) {
 // Who is trusted, once; others so often that no window is safe for a cheat.
 bool TimedProcess::IsLookedAt(size_t call) {
   const uint32_t seen = paces_[call].seen;
-  const bool dear = values_->ChecksAreDear(call);
-  if (contestant_.trusted) return seen == 1 && (!dear || samples_[call].launch == 0);
-  return seen <= (dear ? 1 : kFirstLooks) || random_.Below(dear ? kDearLooks : kLooks) == 0;
+  return contestant_.trusted ? seen == 1 : seen <= kFirstLooks || random_.Below(kLooks) == 0;
 }
 
 // An order without work: the process is awake and waits when the one that counts comes.

@@ -17,8 +17,9 @@
 namespace kev {
 namespace {
 
-constexpr uint32_t kCalls = 4;  // the first meets cold caches
-constexpr std::chrono::seconds kDeadline{30};
+constexpr double kMostCalls = 4;    // the first meets cold caches
+constexpr double kCountedNs = 1e6;  // of calls together, where there is more than one
+constexpr std::chrono::seconds kDeadline{20};
 constexpr uint64_t kMemoryBytes = uint64_t{8} << 30;
 constexpr uint64_t kMostCountsBytes = 64 << 20;
 constexpr char kTwinFile[] = "twin.so";
@@ -31,14 +32,15 @@ void Append(const T& value, std::string* to) {
 }
 
 // As counted_call.h has it.
-Result<std::string> CallOn(const Task& task, const Workload& workload, uint64_t secret_seed) {
+Result<std::string> CallOn(const Task& task, const Workload& workload, uint64_t secret_seed,
+                           uint32_t calls) {
   const Result<CallSpec> call = CallShape(task, workload.axes);
   if (!call.ok()) return call.error();
   const Case one{workload.name, workload.axes, 1, false};
   const Result<Arrays> inputs = InputArrays(task, one, secret_seed);
   if (!inputs.ok()) return inputs.error();
   harness::CountedCall head;
-  head.calls = kCalls;
+  head.calls = calls;
   head.arguments = static_cast<uint32_t>(call->arguments.size());
   std::string arguments;
   for (size_t a = 0; a < call->arguments.size(); ++a) {
@@ -108,7 +110,9 @@ Result<CallCounts> CountTwin(const Job& job, StageContext* context, const Task& 
     return Error{Code::kNotFound, "no valgrind in PATH; counts need package valgrind"};
   const Result<std::string> twin = CompileTwin(job, context, task, target);
   if (!twin.ok()) return twin.error();
-  const Result<std::string> call = CallOn(task, workload, SecretSeed(job));
+  const auto calls =
+      static_cast<uint32_t>(std::clamp(kCountedNs / std::max(call_ns, 1.0), 1.0, kMostCalls));
+  const Result<std::string> call = CallOn(task, workload, SecretSeed(job), calls);
   if (!call.ok()) return call.error();
   const std::string& folder = context->Scratch();
   if (Status written = Write(folder + "/" + kCallFile, *call); !written.ok())
@@ -129,7 +133,7 @@ Result<CallCounts> CountTwin(const Job& job, StageContext* context, const Task& 
   const std::string failed = CallgrindFailed(counted->output, counted->status, task.function);
   if (!failed.empty()) return Error{Code::kInvalid, failed};
   return ParseCallgrind(ReadWritten(folder + "/" + kCountsFile, kMostCountsBytes), kTwinFile,
-                        kCalls);
+                        calls);
 }
 
 }  // namespace kev

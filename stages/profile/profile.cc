@@ -410,7 +410,8 @@ class Profiling {
     const TimedWork* on = nullptr;
     for (const TimedWork& one : timed) {
       if (one.held_out || one.ns <= 0) continue;
-      const bool quick = one.ns <= kMostCountedNs, was_quick = on && on->ns <= kMostCountedNs;
+      const bool quick = one.ns <= kQuickCountedNs;
+      const bool was_quick = on != nullptr && on->ns <= kQuickCountedNs;
       const bool better = on == nullptr || quick != was_quick ? on == nullptr || quick
                           : quick ? one.weight * one.ns > on->weight * on->ns
                                   : one.ns < on->ns;

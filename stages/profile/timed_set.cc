@@ -16,9 +16,11 @@ namespace {
 
 constexpr std::chrono::seconds kReferenceDeadline{60};
 // A reference that takes longer is not asked about timed calls: they get values that it was asked
-// about before, as many as a launch is likely to need, since what comes again can be remembered.
-// Symmetries make others of them, none of which is quite new.
-constexpr double kMostAskedNs = 250e6;
+// about before, as many as a launch is likely to need, since what comes again can be remembered,
+// but no more than can be had in this time. Symmetries make others of them, none of which is quite
+// new.
+constexpr double kMostAskedNs = 20e6;
+constexpr double kMostBasesNs = 2e9;
 constexpr uint32_t kLeastBases = 3;
 constexpr uint32_t kBases = 16;
 constexpr uint32_t kBasesWithoutSymmetry = 48;
@@ -31,13 +33,20 @@ bool OnHost(const Job& job) {
   });
 }
 
-std::vector<Case> PoolCases(const Task& task, const Workload& workload, uint64_t bytes) {
+Case PoolCase(const Workload& workload, uint32_t number) {
+  return {workload.name, workload.axes, kFirstPoolSeed + number, workload.held_out};
+}
+
+std::vector<Case> PoolCases(const Task& task, const Workload& workload, uint64_t bytes,
+                            double reference_ns) {
   const uint64_t fit = kMostPoolBytes / std::max<uint64_t>(bytes, 1);
-  const auto count = static_cast<uint32_t>(std::clamp<uint64_t>(
-      fit, kLeastBases, task.symmetries.empty() ? kBasesWithoutSymmetry : kBases));
+  // A measured tolerance asks it twice.
+  const auto in_time = static_cast<uint64_t>(kMostBasesNs / std::max(2 * reference_ns, 1.0));
+  const auto count = static_cast<uint32_t>(
+      std::clamp<uint64_t>(std::min(fit, in_time), kLeastBases,
+                           task.symmetries.empty() ? kBasesWithoutSymmetry : kBases));
   std::vector<Case> cases;
-  for (uint32_t i = 0; i < count; ++i)
-    cases.push_back({workload.name, workload.axes, kFirstPoolSeed + i, workload.held_out});
+  for (uint32_t i = 0; i < count; ++i) cases.push_back(PoolCase(workload, i));
   return cases;
 }
 
@@ -46,9 +55,8 @@ std::vector<Case> PoolCases(const Task& task, const Workload& workload, uint64_t
 Result<std::string> AddValues(const Task& task, const TaskCode& code, const Workload& workload,
                               uint64_t bytes, uint64_t secret, const std::string& cache_folder,
                               TaskValues* values) {
-  std::vector<Case> cases = PoolCases(task, workload, bytes);
   Result<PreparedCases> first =
-      PrepareCases(task, code, {cases.front()}, secret, kReferenceDeadline, cache_folder);
+      PrepareCases(task, code, {PoolCase(workload, 0)}, secret, kReferenceDeadline, cache_folder);
   if (!first.ok()) return first.error();
   if (!first->broken.empty()) return first->broken;
   Result<FreshInputs> fresh = FreshInputs::Make(task, workload.axes);
@@ -57,6 +65,8 @@ Result<std::string> AddValues(const Task& task, const TaskCode& code, const Work
   if (fresh->Any() && first->cases.front()->reference_ns <= kMostAskedNs) {
     added = values->AddFresh(first->cases.front(), std::move(*fresh), code, kReferenceDeadline);
   } else {
+    const std::vector<Case> cases =
+        PoolCases(task, workload, bytes, first->cases.front()->reference_ns);
     Result<PreparedCases> all =
         PrepareCases(task, code, cases, secret, kReferenceDeadline, cache_folder);
     if (!all.ok()) return all.error();

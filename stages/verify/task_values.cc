@@ -14,8 +14,7 @@ namespace {
 
 constexpr size_t kPoisons = 3;
 constexpr double kCheckBudgetNs = 1e6;  // of checks at once
-constexpr double kDearCheckNs = 20e6;
-constexpr double kElementNs = 15;  // of judging one element
+constexpr double kElementNs = 15;       // of judging one element
 constexpr size_t kMostChecks = 8;
 constexpr uint64_t kGlances = 64;  // elements looked at to see whether an output was written
 
@@ -145,11 +144,6 @@ size_t TaskValues::ChecksAtOnce(size_t call) const {
     cost += static_cast<double>(array.size()) / 8 * kElementNs;
   if (pool.fresh) cost += base.reference_ns * (Absolute() ? 2 : 1);
   return static_cast<size_t>(std::clamp(kCheckBudgetNs / cost, 1.0, double{kMostChecks}));
-}
-
-bool TaskValues::ChecksAreDear(size_t call) const {
-  const Pool& pool = pools_[call];
-  return pool.fresh && pool.sources.front().base->reference_ns > kDearCheckNs;
 }
 
 Result<std::string> TaskValues::Check(const Arena& arena, size_t call,

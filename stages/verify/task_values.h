@@ -40,7 +40,6 @@ class TaskValues final : public CallValues {
   void FillConstants(Arena& arena, size_t call) override;
   void Fill(Arena& arena, size_t call, const DrawnCall& drawn) override;
   size_t ChecksAtOnce(size_t call) const override;
-  bool ChecksAreDear(size_t call) const override;
   Result<std::string> Check(const Arena& arena, size_t call,
                             std::span<const DrawnCall> drawn) override;
   bool SeemsUnwritten(const Arena& arena, size_t call, const DrawnCall& drawn) override;
