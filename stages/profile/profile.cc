@@ -407,20 +407,19 @@ class Profiling {
   // Counted on the visible workload on which most time is spent of those that are quick enough,
   // else on the quickest.
   void AddCounts(const std::vector<TimedWork>& timed, KernelProfile* code) {
+    const auto rank = [](const TimedWork& work) {
+      const bool quick = work.ns <= kQuickCountedNs;
+      return std::pair(quick, quick ? work.weight * work.ns : -work.ns);
+    };
     const TimedWork* on = nullptr;
     for (const TimedWork& one : timed) {
       if (one.held_out || one.ns <= 0) continue;
-      const bool quick = one.ns <= kQuickCountedNs;
-      const bool was_quick = on != nullptr && on->ns <= kQuickCountedNs;
-      const bool better = on == nullptr || quick != was_quick ? on == nullptr || quick
-                          : quick ? one.weight * one.ns > on->weight * on->ns
-                                  : one.ns < on->ns;
-      if (better) on = &one;
+      if (on == nullptr || rank(one) > rank(*on)) on = &one;
     }
-    const auto workload =
-        std::find_if(task_.workloads.begin(), task_.workloads.end(),
-                     [&](const Workload& w) { return on != nullptr && w.name == on->name; });
-    if (workload == task_.workloads.end()) return;
+    if (on == nullptr) return;
+    const auto workload = std::find_if(set_->workloads.begin(), set_->workloads.end(),
+                                       [&](const Workload& w) { return w.name == on->name; });
+    if (workload == set_->workloads.end()) return;
     const Result<CallCounts> counts = CountTwin(job_, &context_, task_, target_, *workload, on->ns);
     if (counts.ok()) {
       code->counts = *counts;
@@ -428,9 +427,7 @@ class Profiling {
     } else {
       code->absent.push_back("counts: " + counts.error().message);
     }
-    const auto place = std::find_if(set_->workloads.begin(), set_->workloads.end(),
-                                    [&](const Workload& w) { return w.name == on->name; });
-    const auto call = static_cast<size_t>(place - set_->workloads.begin());
+    const auto call = static_cast<size_t>(workload - set_->workloads.begin());
     const Result<HardwareCounts> hardware =
         CountByHardware(candidate_, *set_, call, RunnerFor(task_, target_), context_.Scratch());
     if (hardware.ok()) {
