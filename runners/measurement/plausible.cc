@@ -17,19 +17,15 @@ constexpr double kSlackNs = 3e3;           // of CPU time before the order: wake
 constexpr double kRefusedShare = 0.5;      // of a window
 constexpr double kRefusedNs = 50e3;
 
-// Ascending.
-template <typename Of>
-std::vector<double> Times(const std::vector<TimedWindow>& windows, bool disturbed, Of of) {
+// Ascending; of undisturbed windows, or of all.
+std::vector<double> TimesBefore(const std::vector<TimedWindow>& windows, bool all) {
   std::vector<double> times;
   for (const TimedWindow& window : windows) {
-    if (disturbed || !window.disturbed) times.push_back(of(window));
+    if (all || !window.disturbed) times.push_back(window.before_ns);
   }
   std::sort(times.begin(), times.end());
   return times;
 }
-
-double Before(const TimedWindow& window) { return window.before_ns; }
-double BeforeAtMost(const TimedWindow& window) { return window.before_ns + window.late_ns; }
 
 double AtShare(const std::vector<double>& ascending, double share) {
   return ascending[static_cast<size_t>(share * static_cast<double>(ascending.size() - 1))];
@@ -38,8 +34,7 @@ double AtShare(const std::vector<double>& ascending, double share) {
 }  // namespace
 
 double EarlyWork::Of(const TimedWindow& window) const {
-  const double before = told ? Before(window) : BeforeAtMost(window);
-  return std::max(before - allowed_ns, 0.0);
+  return std::max(window.before_ns + (told ? 0 : window.late_ns) - allowed_ns, 0.0);
 }
 
 double CallTimeOf(const std::vector<TimedWindow>& windows, const HarnessCost& cost,
@@ -66,11 +61,12 @@ double ClocksApart(const std::vector<TimedWindow>& windows, double ticks_per_ns)
 
 EarlyWork WorkBeforeTheClock(const std::vector<TimedWindow>& windows,
                              const std::vector<TimedWindow>& trusted) {
-  std::vector<double> own = Times(windows, false, Before), others = Times(trusted, false, Before);
+  const std::vector<double> own = TimesBefore(windows, false);
+  std::vector<double> others = TimesBefore(trusted, false);
   EarlyWork early;
   if (windows.empty() || trusted.empty()) return early;
   early.told = own.size() >= kLeastWindows && others.size() >= kLeastWindows;
-  if (!early.told) others = Times(trusted, true, Before);
+  if (!early.told) others = TimesBefore(trusted, true);
   early.allowed_ns = AtShare(others, 0.75) + kSlackNs;
   if (!early.told) return early;
   // Of most windows, above nearly all of the trusted process's.
