@@ -4,8 +4,14 @@
 #include <cstdlib>
 #include <sstream>
 
+#include "runners/sandbox/toolchain_process.h"
+
 namespace kev {
 namespace {
+
+constexpr uint64_t kMemoryBytes = uint64_t{8} << 30;  // valgrind maps a lot
+constexpr uint64_t kMostCountsBytes = 64 << 20;
+constexpr size_t kToldBytes = 200;  // of what valgrind said, the end
 
 // "Ir Dr …" -> position of each event.
 std::map<std::string, size_t> Columns(const std::string& line) {
@@ -29,6 +35,10 @@ void AddExecuted(const std::string& line, std::map<uint64_t, uint64_t>* executed
   const uint64_t address = std::strtoull(line.c_str(), &end, 16);
   std::strtoull(end, &end, 10);  // the source line
   (*executed)[address] += std::strtoull(end, nullptr, 10);
+}
+
+std::string Tail(const std::string& text, size_t most) {
+  return text.substr(text.size() - std::min(text.size(), most));
 }
 
 }  // namespace
@@ -65,44 +75,39 @@ Result<CallCounts> ParseCallgrind(std::string_view text, std::string_view librar
   return counts;
 }
 
-std::vector<std::string> CallgrindWords(const std::string& function, const std::string& file) {
-  return {"valgrind",
-          "-q",
-          "--tool=callgrind",
-          "--cache-sim=yes",
-          "--dump-instr=yes",
-          "--compress-pos=no",
-          "--compress-strings=no",
-          "--toggle-collect=" + function,
-          "--callgrind-out-file=" + file};
-}
-
-std::string CallgrindFailed(const std::string& messages, int status, const std::string& function) {
-  if (messages.find("Illegal opcode") != std::string::npos)
-    return "valgrind does not know an instruction of " + function +
-           " (AVX-512 or newer): compile the twin with -march=x86-64-v3, and the kernel without "
-           "intrinsics beyond AVX2";
-  if (status == 0) return "";
-  return "the program ended with status " + std::to_string(status) + " under valgrind: " +
-         messages.substr(messages.size() - std::min<size_t>(messages.size(), 200));
-}
-
 Result<CallCounts> CountCalls(const std::vector<std::string>& argv, const std::string& library,
                               const std::string& function, double calls, ToolLimits limits) {
   if (FindTool({"valgrind"}).empty())
     return Error{Code::kNotFound, "no valgrind in PATH; counts need package valgrind"};
   const ToolFolder folder;
   const std::string file = folder.path() + "/callgrind.out";
-  std::vector<std::string> words = CallgrindWords(function, file);
+  std::vector<std::string> words = {"valgrind",
+                                    "-q",
+                                    "--tool=callgrind",
+                                    "--cache-sim=yes",
+                                    "--dump-instr=yes",
+                                    "--compress-pos=no",
+                                    "--compress-strings=no",
+                                    "--toggle-collect=" + function,
+                                    "--callgrind-out-file=" + file};
   words.insert(words.end(), argv.begin(), argv.end());
-  limits.address_space_bytes = 0;
+  limits.folder = folder.path();
+  limits.address_space_bytes = kMemoryBytes;
+  limits.proc = true;
   const auto done = RunTool(words, "", limits);
   if (!done) return done.error();
   if (done->timed_out)
     return Error{Code::kInvalid, "counting " + function + " took longer than its deadline"};
-  const std::string failed = CallgrindFailed(done->err, done->status, function);
-  if (!failed.empty()) return Error{Code::kInvalid, failed};
-  return ParseCallgrind(FileText(file), library.substr(library.rfind('/') + 1), calls);
+  if (done->err.find("Illegal opcode") != std::string::npos)
+    return Error{Code::kInvalid,
+                 "valgrind does not know an instruction of " + function +
+                     " (AVX-512 or newer): compile the twin with -march=x86-64-v3, and the kernel "
+                     "without intrinsics beyond AVX2"};
+  if (!done->Succeeded())
+    return Error{Code::kInvalid, "the program ended with status " + std::to_string(done->status) +
+                                     " under valgrind: " + Tail(done->err, kToldBytes)};
+  return ParseCallgrind(ReadWritten(file, kMostCountsBytes), library.substr(library.rfind('/') + 1),
+                        calls);
 }
 
 }  // namespace kev

@@ -33,12 +33,8 @@ struct CallCounts {
 // addresses are kept (its file name).
 Result<CallCounts> ParseCallgrind(std::string_view text, std::string_view library, double calls);
 
-// The words of callgrind before those of the program that it is to run, counting within `function`.
-std::vector<std::string> CallgrindWords(const std::string& function, const std::string& file);
-// "" when it went well, else what its messages say went wrong.
-std::string CallgrindFailed(const std::string& messages, int status, const std::string& function);
-
-// Runs `argv`, a program that loads `library` and calls `function` `calls` times, under callgrind.
+// Runs `argv`, a program that loads `library` and calls `function` `calls` times, under callgrind,
+// in a sandbox.
 Result<CallCounts> CountCalls(const std::vector<std::string>& argv, const std::string& library,
                               const std::string& function, double calls, ToolLimits limits = {});
 

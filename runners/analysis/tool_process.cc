@@ -1,12 +1,7 @@
 #include "runners/analysis/tool_process.h"
 
-#include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -18,16 +13,14 @@
 #include <fstream>
 #include <sstream>
 
+#include "runners/sandbox/sandbox.h"
+#include "runners/sandbox/toolchain_process.h"
+#include "runners/sandbox/toolchain_sandbox.h"
+
 namespace kev {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-constexpr char kDefaultPath[] = "/usr/local/bin:/usr/bin:/bin";
-
-std::string SearchPath() {
-  const char* path = std::getenv("PATH");
-  return path != nullptr && *path != '\0' ? path : kDefaultPath;
-}
 
 // An anonymous file; standard streams are files, so that no tool can block on a full pipe.
 class MemoryFile {
@@ -60,73 +53,17 @@ class MemoryFile {
   int fd_;
 };
 
-struct Child {  // made before fork: afterwards only async-signal-safe calls
-  std::vector<char*> argv, environment;
-  const char* folder;
-  int streams[3];
-  rlimit limits[3];
-  pid_t parent;
-};
-
-[[noreturn]] void RunChild(const Child& child) {
-  setsid();
-  prctl(PR_SET_PDEATHSIG, SIGKILL);
-  if (getppid() != child.parent) _exit(127);
-  for (const int number : {SIGINT, SIGTERM, SIGPIPE, SIGHUP, SIGCHLD, SIGQUIT, SIGXFSZ})
-    signal(number, SIG_DFL);
-  sigset_t none;
-  sigemptyset(&none);
-  sigprocmask(SIG_SETMASK, &none, nullptr);
-  const bool ready = setrlimit(RLIMIT_AS, &child.limits[0]) == 0 &&
-                     setrlimit(RLIMIT_FSIZE, &child.limits[1]) == 0 &&
-                     setrlimit(RLIMIT_CORE, &child.limits[2]) == 0 && chdir(child.folder) == 0;
-  for (int i = 0; ready && i < 3; ++i) {
-    if (dup2(child.streams[i], i) < 0) _exit(127);
-  }
-  syscall(SYS_close_range, 3u, ~0u, 4u /* CLOSE_RANGE_CLOEXEC */);
-  if (ready) execve(child.argv[0], child.argv.data(), child.environment.data());
-  _exit(127);
-}
-
-std::vector<char*> Pointers(std::vector<std::string>& words) {
-  std::vector<char*> pointers;
-  for (std::string& word : words) pointers.push_back(word.data());
-  pointers.push_back(nullptr);
-  return pointers;
-}
-
-// Never above the hard limit that this process has.
-rlimit LimitOf(int resource, uint64_t wanted) {
-  rlimit now{};
-  getrlimit(static_cast<__rlimit_resource>(resource), &now);
-  if (resource == RLIMIT_AS && wanted == 0) return now;
-  const rlim_t value = std::min<rlim_t>(wanted, now.rlim_max);
-  return {value, value};
-}
-
-// Waits for the child; false when the deadline passed before.
-bool WaitUntil(pid_t child, Clock::time_point deadline, int* status) {
-  const int ended = static_cast<int>(syscall(SYS_pidfd_open, child, 0));
-  bool in_time = false;
+// Waits for what was launched; false when the deadline passed or nobody wants it any more.
+bool Ended(const Launched& launched, Clock::time_point deadline,
+           const std::atomic<bool>* cancelled) {
+  constexpr int64_t kTickMs = 50;  // how soon it is noticed that nobody does
   for (;;) {
-    if (waitpid(child, status, WNOHANG) == child) {
-      in_time = true;
-      break;
-    }
     const auto left =
         std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now()).count();
-    if (left <= 0) break;
-    pollfd wait{ended, POLLIN, 0};
-    // Without pidfd (kernels before 5.3) it is asked every 5 ms.
-    poll(&wait, ended >= 0 ? 1 : 0, static_cast<int>(ended >= 0 ? left : std::min<long>(left, 5)));
+    if (left <= 0 || (cancelled != nullptr && cancelled->load())) return false;
+    pollfd wait{launched.pidfd, POLLIN, 0};
+    if (poll(&wait, 1, static_cast<int>(std::min(left + 1, kTickMs))) > 0) return true;
   }
-  kill(-child, SIGKILL);
-  if (!in_time) {
-    kill(child, SIGKILL);
-    waitpid(child, status, 0);
-  }
-  if (ended >= 0) close(ended);
-  return in_time;
 }
 
 }  // namespace
@@ -152,28 +89,37 @@ Result<ToolOutput> RunTool(const std::vector<std::string>& argv, const std::stri
   words[0] = FindTool({argv[0]});
   if (words[0].empty())
     return Error{Code::kNotFound, "no program " + argv[0] + " in PATH (" + SearchPath() + ")"};
-  std::vector<std::string> environment = {"PATH=" + SearchPath(), "LC_ALL=C"};
-  environment.insert(environment.end(), limits.environment.begin(), limits.environment.end());
   const MemoryFile in, out, err;
   if (in.fd() < 0 || out.fd() < 0 || err.fd() < 0 || !in.Fill(input))
     return Error{Code::kUnavailable,
                  "cannot make the streams of " + argv[0] + ": " + std::strerror(errno)};
-  const Child plan{Pointers(words),
-                   Pointers(environment),
-                   limits.folder.c_str(),
-                   {in.fd(), out.fd(), err.fd()},
-                   {LimitOf(RLIMIT_AS, limits.address_space_bytes),
-                    LimitOf(RLIMIT_FSIZE, limits.output_bytes), LimitOf(RLIMIT_CORE, 0)},
-                   getpid()};
+  const ToolFolder scratch;
+  ProcessLimits process;
+  process.deadline = limits.deadline;
+  process.address_space_bytes = limits.address_space_bytes;
+  process.file_bytes = limits.output_bytes;
+  process.proc = limits.proc;
+  Result<SandboxPlan> plan =
+      ToolchainPlan(words, limits.folder.empty() ? scratch.path() : limits.folder, process);
+  if (!plan) return plan.error();
+  plan->files = {{in.fd(), STDIN_FILENO}, {out.fd(), STDOUT_FILENO}, {err.fd(), STDERR_FILENO}};
+  Result<Isolation> isolation = Isolation::kNone;
+  if (limits.confined)
+    isolation = BestIsolation();
+  else
+    plan->syscalls.clear();
+  if (!isolation) return isolation.error();
   const auto deadline = Clock::now() + limits.deadline;
-  const pid_t child = fork();
-  if (child < 0)
-    return Error{Code::kUnavailable, "cannot start " + argv[0] + ": " + std::strerror(errno)};
-  if (child == 0) RunChild(plan);
+  Result<Launched> launched = LaunchSandboxed(*plan, *isolation);
+  if (!launched) return launched.error();
   ToolOutput result;
+  result.timed_out = !Ended(*launched, deadline, limits.cancelled);
+  KillSandboxed(*launched);  // also what it left behind
   int status = 0;
-  result.timed_out = !WaitUntil(child, deadline, &status);
-  result.status = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+  while (waitpid(launched->pid, &status, 0) < 0 && errno == EINTR) {
+  }
+  const SandboxEnd ended = EndOf(*launched, status);
+  result.status = ended.signalled ? 128 + ended.number : ended.number;
   result.out = out.Text();
   result.err = err.Text();
   return result;

@@ -1,12 +1,13 @@
-// One run of a tool of the machine (objdump, llvm-mca, valgrind, a compiler): own process group,
-// limits, a deadline, a clean environment, bounded output. The one place where this folder starts
-// processes, so that a sandbox can take its place.
+// One run of a tool of the machine (objdump, llvm-mca, valgrind, a compiler) in the sandbox of
+// compilers, since what it reads may be made to break it: limits, a deadline, a clean environment,
+// bounded output. The one place where this folder starts processes.
 //
 // Threads: any number at a time. Errors: kNotFound when there is no such program, kUnavailable when
 // it cannot be started; how it ended is data.
 #ifndef KEV_RUNNERS_ANALYSIS_TOOL_PROCESS_H_
 #define KEV_RUNNERS_ANALYSIS_TOOL_PROCESS_H_
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <string>
@@ -18,10 +19,12 @@ namespace kev {
 
 struct ToolLimits {
   std::chrono::milliseconds deadline{10'000};
-  uint64_t address_space_bytes = 4ull << 30;  // 0: no limit (valgrind maps a lot)
+  uint64_t address_space_bytes = 4ull << 30;  // 0: no limit
   uint64_t output_bytes = 16ull << 20;        // of each stream and file; more ends the tool
-  std::string folder = "/";                   // working directory
-  std::vector<std::string> environment;       // NAME=VALUE, besides PATH and LC_ALL=C
+  std::string folder;    // working directory, all that it can write to; "": one of its own
+  bool proc = false;     // sees a /proc, with its own processes only
+  bool confined = true;  // false: only limits, for a tool that is asked about this machine
+  const std::atomic<bool>* cancelled = nullptr;
 };
 
 struct ToolOutput {

@@ -21,7 +21,7 @@
 #include "stages/compile/artefact_cache.h"
 #include "stages/compile/build_plan.h"
 #include "stages/compile/toolchain_identity.h"
-#include "stages/compile/toolchain_process.h"
+#include "runners/sandbox/toolchain_process.h"
 
 namespace kev {
 namespace {

@@ -9,7 +9,7 @@
 #include <mutex>
 #include <set>
 
-#include "stages/compile/toolchain_process.h"
+#include "runners/sandbox/toolchain_process.h"
 
 namespace kev {
 

@@ -8,8 +8,8 @@
 #include "runners/analysis/remarks.h"
 #include "runners/harness/argument_form.h"
 #include "runners/sandbox/sandbox.h"
+#include "runners/sandbox/toolchain_process.h"
 #include "stages/compile/build_plan.h"
-#include "stages/compile/toolchain_process.h"
 #include "stages/verify/call_shape.h"
 #include "stages/verify/cases.h"
 #include "stages/verify/values.h"
@@ -20,11 +20,8 @@ namespace {
 constexpr double kMostCalls = 4;    // the first meets cold caches
 constexpr double kCountedNs = 1e6;  // of calls together, where there is more than one
 constexpr std::chrono::seconds kDeadline{20};
-constexpr uint64_t kMemoryBytes = uint64_t{8} << 30;
-constexpr uint64_t kMostCountsBytes = 64 << 20;
 constexpr char kTwinFile[] = "twin.so";
 constexpr char kCallFile[] = "call.bin";
-constexpr char kCountsFile[] = "callgrind.out";
 
 template <typename T>
 void Append(const T& value, std::string* to) {
@@ -105,8 +102,7 @@ Result<CallCounts> CountTwin(const Job& job, StageContext* context, const Task& 
   if (!job.candidate.has_value()) return Error{Code::kInvalid, "its source is not known here"};
   if (call_ns > kMostCountedNs)
     return Error{Code::kInvalid, "a call takes too long to be run under valgrind"};
-  const Result<std::string> valgrind = FindProgram("valgrind");
-  if (!valgrind.ok())
+  if (FindTool({"valgrind"}).empty())  // before compiling for nothing
     return Error{Code::kNotFound, "no valgrind in PATH; counts need package valgrind"};
   const Result<std::string> twin = CompileTwin(job, context, task, target);
   if (!twin.ok()) return twin.error();
@@ -117,23 +113,13 @@ Result<CallCounts> CountTwin(const Job& job, StageContext* context, const Task& 
   const std::string& folder = context->Scratch();
   if (Status written = Write(folder + "/" + kCallFile, *call); !written.ok())
     return written.error();
-  std::vector<std::string> words = CallgrindWords(task.function, folder + "/" + kCountsFile);
-  words[0] = *valgrind;
-  for (const std::string& word :
-       {SiblingProgram("kevolve-count"), *twin, task.function,
-        task.setup ? task.setup->function : std::string(), folder + "/" + kCallFile})
-    words.push_back(word);
-  ProcessLimits limits;
+  const std::string setup = task.setup ? task.setup->function : "";
+  ToolLimits limits;
   limits.deadline = kDeadline;
-  limits.address_space_bytes = kMemoryBytes;
-  limits.proc = true;
-  const Result<ProcessOutcome> counted = RunToolchain(words, folder, limits, &context->Cancelled());
-  if (!counted.ok()) return counted.error();
-  if (counted->end != ProcessOutcome::End::kExited) return Why("counting", *counted);
-  const std::string failed = CallgrindFailed(counted->output, counted->status, task.function);
-  if (!failed.empty()) return Error{Code::kInvalid, failed};
-  return ParseCallgrind(ReadWritten(folder + "/" + kCountsFile, kMostCountsBytes), kTwinFile,
-                        calls);
+  limits.cancelled = &context->Cancelled();
+  return CountCalls(
+      {SiblingProgram("kevolve-count"), *twin, task.function, setup, folder + "/" + kCallFile},
+      kTwinFile, task.function, calls, limits);
 }
 
 }  // namespace kev

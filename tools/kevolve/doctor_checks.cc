@@ -25,6 +25,7 @@ std::string FirstLine(const std::string& text) { return text.substr(0, text.find
 std::string VersionOf(const std::string& program, const char* option = "--version") {
   ToolLimits limits;
   limits.address_space_bytes = 0;
+  limits.confined = false;
   const auto said = RunTool({program, option}, "", limits);
   if (!said) return "";
   return FirstLine(said->out.empty() ? said->err : said->out);
@@ -60,7 +61,9 @@ DoctorCheck Bubblewrap() {
   if (path.empty())
     return {"sandbox (bubblewrap)", State::kLacks, "none: namespaces are used directly, if allowed",
             "install package bubblewrap"};
-  const auto tried = RunTool({path, "--ro-bind", "/", "/", "--unshare-all", "true"}, "");
+  ToolLimits limits;
+  limits.confined = false;
+  const auto tried = RunTool({path, "--ro-bind", "/", "/", "--unshare-all", "true"}, "", limits);
   if (tried && tried->Succeeded()) return {"sandbox (bubblewrap)", State::kOk, path + " works", ""};
   return {"sandbox (bubblewrap)", State::kLacks,
           path + " is there and does not work: " + (tried ? FirstLine(tried->err) : ""),

@@ -1,4 +1,4 @@
-#include "stages/compile/toolchain_sandbox.h"
+#include "runners/sandbox/toolchain_sandbox.h"
 
 #include <sys/stat.h>
 #include <unistd.h>

@@ -1,4 +1,4 @@
-#include "stages/compile/toolchain_process.h"
+#include "runners/sandbox/toolchain_process.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -12,7 +12,7 @@
 #include <cstring>
 #include <filesystem>
 
-#include "stages/compile/toolchain_sandbox.h"
+#include "runners/sandbox/toolchain_sandbox.h"
 
 namespace kev {
 namespace {

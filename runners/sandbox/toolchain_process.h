@@ -5,8 +5,8 @@
 // All that it started is killed when the deadline passes, when the job is cancelled and when the
 // program has ended. Threads: any number at a time. Errors: only what keeps the child from being
 // started; how it ended is data.
-#ifndef KEV_STAGES_COMPILE_TOOLCHAIN_PROCESS_H_
-#define KEV_STAGES_COMPILE_TOOLCHAIN_PROCESS_H_
+#ifndef KEV_RUNNERS_SANDBOX_TOOLCHAIN_PROCESS_H_
+#define KEV_RUNNERS_SANDBOX_TOOLCHAIN_PROCESS_H_
 
 #include <atomic>
 #include <chrono>
@@ -55,4 +55,4 @@ Result<ProcessOutcome> RunToolchain(const std::vector<std::string>& argv, const 
 
 }  // namespace kev
 
-#endif  // KEV_STAGES_COMPILE_TOOLCHAIN_PROCESS_H_
+#endif  // KEV_RUNNERS_SANDBOX_TOOLCHAIN_PROCESS_H_

@@ -2,14 +2,14 @@
 // own words name, and the scratch folder, which alone it may write to.
 //
 // Threads: functions on values. Errors: a machine on which no filter of system calls can be built.
-#ifndef KEV_STAGES_COMPILE_TOOLCHAIN_SANDBOX_H_
-#define KEV_STAGES_COMPILE_TOOLCHAIN_SANDBOX_H_
+#ifndef KEV_RUNNERS_SANDBOX_TOOLCHAIN_SANDBOX_H_
+#define KEV_RUNNERS_SANDBOX_TOOLCHAIN_SANDBOX_H_
 
 #include <string>
 #include <vector>
 
 #include "runners/sandbox/sandbox.h"
-#include "stages/compile/toolchain_process.h"
+#include "runners/sandbox/toolchain_process.h"
 
 namespace kev {
 
@@ -21,4 +21,4 @@ Result<SandboxPlan> ToolchainPlan(const std::vector<std::string>& argv, const st
 
 }  // namespace kev
 
-#endif  // KEV_STAGES_COMPILE_TOOLCHAIN_SANDBOX_H_
+#endif  // KEV_RUNNERS_SANDBOX_TOOLCHAIN_SANDBOX_H_
