@@ -18,10 +18,10 @@
 #include "runners/analysis/elf_file.h"
 #include "runners/analysis/gpu_resources.h"
 #include "runners/analysis/remarks.h"
+#include "runners/sandbox/toolchain_process.h"
 #include "stages/compile/artefact_cache.h"
 #include "stages/compile/build_plan.h"
 #include "stages/compile/toolchain_identity.h"
-#include "runners/sandbox/toolchain_process.h"
 
 namespace kev {
 namespace {
