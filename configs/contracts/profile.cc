@@ -45,12 +45,13 @@ std::vector<StageContract> ProfileContracts() {
   profile.facts = {
       {"speedup", FieldType::kDouble, "ratio",
        "against the strongest baseline, over the visible workloads"},
-      {"speedup_low", FieldType::kDouble, "ratio", "lower end of its interval"},
+      {"speedup_low", FieldType::kDouble, "ratio", "lower end of its interval at 95 %"},
       {"speedup_high", FieldType::kDouble, "ratio", "upper end of its interval"},
       {"aa_band", FieldType::kDouble, "log ratio",
        "within which 95 % of such comparisons of the baseline with its own copy stay"},
       {"faster", FieldType::kBool, "",
-       "final: the interval's lower end is above 1 and the A/A band"},
+       "final, of 8 launches or more: the lower end of its interval at 99 % is above 1 and the A/A "
+       "band"},
       {"noisy", FieldType::kBool, "", "the machine was too busy for the figures to be believed"},
       {"conditions", FieldType::kMap, "",
        "clock_ghz, windows, disturbed, run_delay_ms, involuntary_switches, steal_ms, others_ms, "

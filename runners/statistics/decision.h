@@ -19,7 +19,15 @@ namespace kev {
 // values or when one is not finite. REQUIRES: launches >= 1.
 double NullBand(const std::vector<std::vector<double>>& controls, size_t launches);
 
-// Whether the speed-up's lower bound is above 1 + the band; false where anything is unknown.
+// Of the interval by whose lower end a kernel is called faster. The other ends are of 95 %; of
+// equal kernels at most 1 % may be called faster, though, and 0.5 % to one side leave room for what
+// launches of one measurement have in common. Fewer launches than kLeastClaimLaunches cannot hold a
+// median with it.
+constexpr double kClaimConfidence = 0.99;
+constexpr size_t kLeastClaimLaunches = 8;
+
+// Whether the lower bound (of kClaimConfidence) of the speed-up is above 1 + the band; false where
+// anything is unknown.
 bool Faster(const Interval& log_ratio, double band);
 
 // What ran beside a measurement. Shares are of the time measured, NaN where the machine cannot

@@ -12,6 +12,7 @@ namespace kev {
 namespace {
 
 constexpr double kKnownTo = 0.01;  // log ratio, from the point to either end
+constexpr double kShown = 0.95;    // confidence of the intervals that are shown
 
 bool LookedAt(const Contest& contest, size_t launches) {
   return contest.sequential && launches >= kFinalLaunches;
@@ -19,10 +20,10 @@ bool LookedAt(const Contest& contest, size_t launches) {
 
 // One launch says nothing of how launches differ; the baselines' own launches do.
 Interval IntervalOf(const std::vector<std::vector<double>>& rows,
-                    const std::vector<double>& weights, const Contest& contest) {
+                    const std::vector<double>& weights, const Contest& contest, double confidence) {
   const size_t launches = rows.empty() ? 0 : rows.front().size();
-  Interval interval = LookedAt(contest, launches) ? CombinedSequential(rows, weights)
-                                                  : CombinedInterval(rows, weights);
+  Interval interval = LookedAt(contest, launches) ? CombinedSequential(rows, weights, confidence)
+                                                  : CombinedInterval(rows, weights, confidence);
   if (launches == 1) {
     interval.low = interval.point - contest.launch_band;
     interval.high = interval.point + contest.launch_band;
@@ -32,11 +33,11 @@ Interval IntervalOf(const std::vector<std::vector<double>>& rows,
 
 // In log ratio, over the visible workloads.
 Interval LogSpeedup(const Measurement& measurement, const TimedSet& set, const Contest& contest,
-                    size_t baseline, size_t candidate) {
+                    size_t baseline, size_t candidate, double confidence = kShown) {
   std::vector<std::vector<double>> rows;
   for (size_t call = 0; call < set.visible; ++call)
     rows.push_back(measurement.LogRatios(baseline, candidate, call));
-  return IntervalOf(rows, set.Weights(), contest);
+  return IntervalOf(rows, set.Weights(), contest, confidence);
 }
 
 std::vector<double> VisibleLogRatios(const Measurement& measurement, const TimedSet& set, size_t of,
@@ -52,6 +53,14 @@ double BandOf(const Measurement& measurement, const TimedSet& set, const Contest
   const std::vector<double> control =
       VisibleLogRatios(measurement, set, contest.baseline, contest.control);
   return NullBand({control}, control.size());
+}
+
+// Surely faster than the strongest baseline.
+bool IsFaster(const Measurement& measurement, const TimedSet& set, const Contest& contest) {
+  if (measurement.CallTimes(contest.candidate, 0).size() < kLeastClaimLaunches) return false;
+  const Interval claim =
+      LogSpeedup(measurement, set, contest, contest.baseline, contest.candidate, kClaimConfidence);
+  return Faster(claim, BandOf(measurement, set, contest));
 }
 
 // The winner against those that were confirmed next to it.
@@ -106,8 +115,7 @@ double ClocksApart(const Measurement& measurement, const TimedSet& set, const Co
 bool IsDecided(const Measurement& measurement, const TimedSet& set, const Contest& contest) {
   const Interval speedup =
       LogSpeedup(measurement, set, contest, contest.baseline, contest.candidate);
-  const double band = BandOf(measurement, set, contest);
-  return Faster(speedup, band) || speedup.high < -band ||
+  return IsFaster(measurement, set, contest) || speedup.high < -BandOf(measurement, set, contest) ||
          std::max(speedup.high - speedup.point, speedup.point - speedup.low) <= kKnownTo;
 }
 
@@ -127,9 +135,7 @@ Value FactsOf(const Measurement& measurement, const TimedSet& set, const Task& t
   facts.Set("launches", static_cast<int64_t>(measurement.CallTimes(contest.candidate, 0).size()));
   const double band = BandOf(measurement, set, contest);
   facts.Set("aa_band", band);
-  facts.Set("faster", contest.final && Faster(LogSpeedup(measurement, set, contest,
-                                                         contest.baseline, contest.candidate),
-                                              band));
+  facts.Set("faster", contest.final && IsFaster(measurement, set, contest));
   const NoiseVerdict noise = measurement.conditions.Noise(contest.control != 0 ? band : NAN);
   facts.Set("noisy", noise.noisy);
   Value conditions = measurement.conditions.ToValue();
@@ -164,7 +170,7 @@ Value FactsOf(const Measurement& measurement, const TimedSet& set, const Task& t
     const Workload& workload = set.workloads[call];
     const std::vector<double> ratios =
         measurement.LogRatios(contest.baseline, contest.candidate, call);
-    const Interval of_workload = Exponential(IntervalOf({ratios}, {1}, contest));
+    const Interval of_workload = Exponential(IntervalOf({ratios}, {1}, contest, kShown));
     const double ns = Median(measurement.CallTimes(contest.candidate, call));
     const CallWork work = WorkOf(task, workload).work;
     const double flops = work.flops, bytes = work.bytes;

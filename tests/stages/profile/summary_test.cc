@@ -5,6 +5,9 @@
 
 #include <cmath>
 
+#include "runners/statistics/decision.h"
+#include "runners/statistics/sequential.h"
+
 namespace kev {
 namespace {
 
@@ -68,6 +71,24 @@ TEST_CASE("kernels that are nearly equal on a restless machine get more launches
     if (i == 9) CHECK_FALSE(timed.Decided());
   }
   CHECK(decided < 31);
+}
+
+TEST_CASE("a claim asks more of an interval than what is shown of it") {
+  constexpr size_t kLaunches = 20;
+  const size_t shown = SequentialRank(kLaunches),
+               claimed = SequentialRank(kLaunches, kClaimConfidence);
+  REQUIRE(claimed < shown);
+  for (const bool sure : {false, true}) {
+    // So many launches say that it is slower that only the interval shown is above 1, or one less.
+    const size_t slower = sure ? claimed - 1 : claimed;
+    Timed timed;
+    for (size_t i = 0; i < kLaunches; ++i) {
+      const double baseline = i < slower ? 95 : 120 + static_cast<double>(i);
+      timed.Add(baseline, 100, baseline);
+    }
+    CHECK(timed.Speedup().low > 1);
+    CHECK(timed.Decided() == sure);
+  }
 }
 
 TEST_CASE("an interval that was looked at after each launch is the wider for it") {
