@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <string_view>
 
 #include "engine/core/random.h"
 #include "runners/harness/lift_fd.h"
@@ -21,17 +22,14 @@ constexpr uint64_t kPage = 4096;
 
 uint64_t AlignUp(uint64_t bytes, uint64_t unit) { return (bytes + unit - 1) / unit * unit; }
 
-// The canary's byte pattern is a function of the place, eight bytes at a time.
-uint64_t CanaryWord(uint64_t seed, uint64_t at) { return Mix64(seed + at / 8); }
+// The canary repeats with a period that no alignment has: what is moved by whole elements, lines or
+// pages does not fit.
+constexpr uint64_t kPeriod = 4093;
 
-void PutCanary(char* map, uint64_t seed, uint64_t begin, uint64_t end) {
-  for (uint64_t at = begin; at < end;) {
-    const uint64_t word = CanaryWord(seed, at);
-    const uint64_t skip = at % 8;
-    const uint64_t n = std::min(8 - skip, end - at);
-    std::memcpy(map + at, reinterpret_cast<const char*>(&word) + skip, n);
-    at += n;
-  }
+// The canary's bytes at `begin`, up to `end` or to where it begins anew.
+std::string_view CanaryAt(const std::string& canary, uint64_t begin, uint64_t end) {
+  const uint64_t from = begin % kPeriod;
+  return std::string_view(canary).substr(from, end - begin);
 }
 
 Status Check(const std::vector<CallSpec>& calls, const std::vector<uint32_t>& slots) {
@@ -176,23 +174,30 @@ char* Arena::Array(size_t call, uint32_t slot, size_t argument) const {
 }
 
 void Arena::Wipe(uint64_t seed) {
-  canary_ = Mix64(seed + 1);
+  canary_.resize(kPeriod);
+  for (uint64_t i = 0; i < kPeriod; ++i) canary_[i] = static_cast<char>(Mix64(seed + 1 + i));
   uint64_t end = 0;
   for (const Range& range : ranges_) {
-    PutCanary(map_, canary_, end, range.begin);
+    PutCanary(end, range.begin);
     std::memset(map_ + range.begin, static_cast<int>(seed & 0x3f) + 1, range.end - range.begin);
     end = range.end;
   }
-  PutCanary(map_, canary_, end, bytes_);
+  PutCanary(end, bytes_);
+}
+
+void Arena::PutCanary(uint64_t begin, uint64_t end) {
+  while (begin < end) {
+    const std::string_view piece = CanaryAt(canary_, begin, end);
+    std::memcpy(map_ + begin, piece.data(), piece.size());
+    begin += piece.size();
+  }
 }
 
 bool Arena::WholeBetween(uint64_t begin, uint64_t end) const {
-  for (uint64_t at = begin; at < end;) {
-    const uint64_t word = CanaryWord(canary_, at);
-    const uint64_t skip = at % 8;
-    const uint64_t n = std::min(8 - skip, end - at);
-    if (std::memcmp(map_ + at, reinterpret_cast<const char*>(&word) + skip, n) != 0) return false;
-    at += n;
+  while (begin < end) {
+    const std::string_view piece = CanaryAt(canary_, begin, end);
+    if (std::memcmp(map_ + begin, piece.data(), piece.size()) != 0) return false;
+    begin += piece.size();
   }
   return true;
 }

@@ -73,6 +73,7 @@ class Arena {
   void Place(Protection protection, uint64_t seed);
   Range PlaceArray(uint64_t* at, uint64_t bytes, bool guarded, uint64_t jitter);
   Status MapFile(int which, const char* name, uint64_t offset, uint64_t bytes);
+  void PutCanary(uint64_t begin, uint64_t end);
   bool WholeBetween(uint64_t begin, uint64_t end) const;
 
   std::vector<CallSpec> calls_;
@@ -82,7 +83,7 @@ class Arena {
   std::vector<uint64_t> guards_;
   uint64_t bytes_ = 0;
   uint64_t input_bytes_ = 0;
-  uint64_t canary_ = 0;
+  std::string canary_;  // one period of what lies between arrays
   int files_[2] = {-1, -1};
   char* map_ = nullptr;
 };
