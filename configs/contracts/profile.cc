@@ -76,7 +76,9 @@ std::vector<StageContract> ProfileContracts() {
        "of the calibration job only: each baseline's time, by name; fixes the strongest one"},
       {"speedup_vs", FieldType::kMap, "ratio", "against each baseline that was measured, by name"},
       {"incumbent", FieldType::kMap, "ratio",
-       "name, speedup, speedup_low, speedup_high against the incumbent"},
+       "name, speedup, speedup_low, speedup_high against the incumbent; `anchor`: a screening was "
+       "timed beside it instead of the strongest baseline, over which it has this speedup; "
+       "`refused`: why it was left out"},
       {"head_to_head", FieldType::kMap, "ratio",
        "of the closing measurement: speedup, low, high against each of those confirmed next to the "
        "winner, by name, from the same launches; all hold at once. `refused`: why one was left "

@@ -14,7 +14,8 @@ struct RunCore::Fragments {
   std::vector<std::string> settings;  // by step, packed
   std::string baselines, references;  // packed artefacts, one after the other
   size_t baseline_count = 0, reference_count = 0;
-  std::string measured;  // of which strongest baseline `settings` knows
+  std::string measured;         // of which strongest baseline `settings` knows
+  std::optional<Subject> best;  // and of which incumbent
   bool prepared = false;
 };
 
@@ -30,6 +31,19 @@ void AppendArtefact(const Artefact& a, std::string_view role, std::string* out) 
 }
 
 void AppendName(Subject subject, PackedWriter out) { out.Text(Name(subject)); }
+
+// What a measurement beside the incumbent needs to know of it.
+Value SpeedupsOf(const Best& best) {
+  Value told;
+  for (const char* name : {"speedup", "speedup_low", "speedup_high"})
+    told.Set(name, best.facts[name]);
+  if (!best.facts["workloads"].IsMap()) return told;
+  Value& workloads = told.Set("workloads");
+  for (const auto& [name, facts] : best.facts["workloads"].AsMap()) {
+    if (!facts["held_out"].AsBool()) workloads.Set(name, facts["speedup"]);
+  }
+  return told;
+}
 
 }  // namespace
 
@@ -80,16 +94,20 @@ std::string RunCore::PayloadOf(const JobKey& key, const StepOutcome& outcome) co
   if (!fragments_) fragments_ = std::make_shared<Fragments>();
   Fragments& f = *fragments_;
   const bool searching = phase_ != Phase::kPreparing && phase_ != Phase::kNew;
-  if (f.settings.empty() || f.measured != strongest_) {
+  const std::optional<Subject> best =
+      best_ ? std::optional<Subject>(best_->candidate) : std::nullopt;
+  if (f.settings.empty() || f.measured != strongest_ || f.best != best) {
     f.context.clear();
     if (!plan_.context.empty()) Encode(plan_.context, &f.context);
     f.settings.clear();
     f.measured = strongest_;
+    f.best = best;
     for (const Step& s : plan_.steps) {
       Value settings = s.settings;
       if (s.kind == StageKind::kProfile && !strongest_.empty()) {
         settings.Set("baseline", strongest_);
         settings.Set("ranking", ranking_);
+        if (best_) settings.Set("incumbent", SpeedupsOf(*best_));
       }
       f.settings.push_back(settings.IsNull() ? std::string() : EncodeCanonical(settings));
     }

@@ -41,6 +41,7 @@ struct Contestant {
   uint32_t launches = 0;  // takes part in the first so many rounds; 0: in all
   bool trusted = false;   // its process does what the harness makes it do and no more
   DeviceCode device = {};
+  bool called = true;  // false: its windows have no calls; it shows what a process does besides
 };
 
 enum class CacheState {

@@ -169,6 +169,7 @@ bool TimedProcess::Wants(size_t call) const {
 // Windows of random length, now and then without a call: how they grow is looked at.
 uint32_t TimedProcess::CallsFor(size_t call) {
   const Pace& pace = paces_[call];
+  if (!contestant_.called) return 0;
   if (pace.call_ns <= 0) return 1;
   const uint32_t most = std::max(arena_->slots(call) / 2, 1u);
   const double wanted = std::max(1.0, options_.window_ns / pace.call_ns);

@@ -201,6 +201,10 @@ class Profiling {
       result.message = "the strongest baseline is " + ranking->baselines.front().name;
       return result;
     }
+    if (!contest_.final && !incumbent_.library.empty()) {
+      contest_.anchor =
+          AnchorFrom(job_.settings["incumbent"], *set_, ranking->baselines.front().time_ns);
+    }
     Enter(*ranking);
 
     const auto launches = static_cast<uint32_t>(job_.settings["launches"].AsInt());
@@ -223,7 +227,7 @@ class Profiling {
                (OutOfTime() || IsDecided(so_far, *set_, contest_));
       }
       const double candidate = WeightedTimeNs(so_far, *set_, contest_.candidate);
-      return candidate > give_up.multiple * WeightedTimeNs(so_far, *set_, contest_.baseline) ||
+      return candidate > give_up.multiple * BaselineTimeNs(so_far, *set_, contest_) ||
              candidate > give_up.call_ns;
     };
     Result<Measurement> measured = MeasureContest(options, enough);
@@ -247,7 +251,7 @@ class Profiling {
     return Slower(std::move(result), Judge(*again));
   }
 
-  // A rival that fails is left out and told of: the winner is not to blame.
+  // A rival or an incumbent that fails is left out and told of: the candidate is not to blame.
   Result<Measurement> MeasureContest(const MeasureOptions& options,
                                      const std::function<bool(const Measurement&)>& enough) {
     for (;;) {
@@ -257,11 +261,21 @@ class Profiling {
       const Refusal& refusal = *measured->refusal;
       const auto rival =
           std::find(contest_.rivals.begin(), contest_.rivals.end(), refusal.contestant);
-      if (rival == contest_.rivals.end() || refusal.outcome.kind == Outcome::Kind::kBroken)
+      const bool is_rival = rival != contest_.rivals.end();
+      const bool is_incumbent = contest_.incumbent != 0 && refusal.contestant == contest_.incumbent;
+      if ((!is_rival && !is_incumbent) || refusal.outcome.kind == Outcome::Kind::kBroken)
         return measured;
-      left_out_.Set(contest_.contestants[refusal.contestant].name)
-          .Set("refused", refusal.outcome.message);
-      contest_.rivals.erase(rival);
+      Value& told = is_rival ? left_out_.Set(contest_.contestants[refusal.contestant].name)
+                             : incumbent_left_out_;
+      told.Set("refused", refusal.outcome.message);
+      if (is_rival) {
+        contest_.rivals.erase(rival);
+      } else {
+        told.Set("name", incumbent_.name);
+        contest_.incumbent = 0;
+        contest_.anchor.reset();
+        contest_.contestants[contest_.baseline].called = true;
+      }
       contest_.contestants.erase(contest_.contestants.begin() +
                                  static_cast<ptrdiff_t>(refusal.contestant));
       for (std::vector<size_t>* indices : {&contest_.rivals, &contest_.others}) {
@@ -301,14 +315,17 @@ class Profiling {
     std::vector<Contestant>& all = contest_.contestants;
     all.push_back(baseline(ranking.baselines.front().name));
     all.push_back(candidate_);
-    if (!contest_.final) return;
-    contest_.control = all.size();
-    all.push_back(all[contest_.baseline]);
-    all.back().role = "control";
-    if (!incumbent_.library.empty()) {
+    if (contest_.final) {
+      contest_.control = all.size();
+      all.push_back(all[contest_.baseline]);
+      all.back().role = "control";
+    }
+    if (!incumbent_.library.empty() && (contest_.final || contest_.anchor)) {
       contest_.incumbent = all.size();
       all.push_back(incumbent_);
     }
+    all[contest_.baseline].called = !contest_.anchor;
+    if (!contest_.final) return;
     for (const Contestant& rival : rivals_) {
       contest_.rivals.push_back(all.size());
       all.push_back(rival);
@@ -352,6 +369,7 @@ class Profiling {
     result.facts = FactsOf(measured, *set_, task_, contest_);
     for (const auto& [rival, why] : left_out_.AsMap())
       result.facts.Set("head_to_head").Set(rival, why);
+    if (!incumbent_left_out_.IsNull()) result.facts.Set("incumbent", incumbent_left_out_);
     if (!candidate_.device.on_host()) result.facts.Set("trust", "A");
     AttachPrinted(measured.outputs[contest_.candidate], measured.errors[contest_.candidate],
                   &result);
@@ -463,7 +481,8 @@ class Profiling {
   std::string unusable_;
   Contestant incumbent_;
   std::vector<Contestant> rivals_;
-  Value left_out_;  // map rival -> {refused: why}
+  Value left_out_;            // map rival -> {refused: why}
+  Value incumbent_left_out_;  // {name, refused: why}
   Contest contest_;
 };
 

@@ -48,6 +48,35 @@ std::vector<double> VisibleLogRatios(const Measurement& measurement, const Timed
   return CombineWorkloads(rows, set.Weights());
 }
 
+// Log ratios of single launches on one workload; what they are shifted by if the anchor was timed.
+std::vector<double> LogRatiosOverStrongest(const Measurement& measurement, const TimedSet& set,
+                                           const Contest& contest, size_t call) {
+  if (!contest.anchor) return measurement.LogRatios(contest.baseline, contest.candidate, call);
+  std::vector<double> ratios = measurement.LogRatios(contest.incumbent, contest.candidate, call);
+  for (double& ratio : ratios) ratio += contest.anchor->workloads.at(set.workloads[call].name);
+  return ratios;
+}
+
+// In log ratio. Beside an anchor both measurements may err to the same side.
+Interval OverStrongest(const Measurement& measurement, const TimedSet& set, const Contest& contest,
+                       double confidence = kShown) {
+  const size_t beside = contest.anchor ? contest.incumbent : contest.baseline;
+  Interval interval = LogSpeedup(measurement, set, contest, beside, contest.candidate, confidence);
+  if (!contest.anchor) return interval;
+  interval.point += contest.anchor->speedup.point;
+  interval.low += contest.anchor->speedup.low;
+  interval.high += contest.anchor->speedup.high;
+  return interval;
+}
+
+// ns of a call of the strongest baseline on one workload.
+double BaselineNs(const Measurement& measurement, const TimedSet& set, const Contest& contest,
+                  size_t call) {
+  if (!contest.anchor) return Median(measurement.CallTimes(contest.baseline, call));
+  return Median(measurement.CallTimes(contest.incumbent, call)) *
+         std::exp(contest.anchor->workloads.at(set.workloads[call].name));
+}
+
 double BandOf(const Measurement& measurement, const TimedSet& set, const Contest& contest) {
   if (contest.control == 0) return contest.launch_band;
   const std::vector<double> control =
@@ -58,9 +87,8 @@ double BandOf(const Measurement& measurement, const TimedSet& set, const Contest
 // Surely faster than the strongest baseline.
 bool IsFaster(const Measurement& measurement, const TimedSet& set, const Contest& contest) {
   if (measurement.CallTimes(contest.candidate, 0).size() < kLeastClaimLaunches) return false;
-  const Interval claim =
-      LogSpeedup(measurement, set, contest, contest.baseline, contest.candidate, kClaimConfidence);
-  return Faster(claim, BandOf(measurement, set, contest));
+  return Faster(OverStrongest(measurement, set, contest, kClaimConfidence),
+                BandOf(measurement, set, contest));
 }
 
 // The winner against those that were confirmed next to it.
@@ -103,6 +131,13 @@ Interval SpeedupOver(const Measurement& measurement, const TimedSet& set, const 
   return Exponential(LogSpeedup(measurement, set, contest, baseline, candidate));
 }
 
+double BaselineTimeNs(const Measurement& measurement, const TimedSet& set, const Contest& contest) {
+  std::vector<double> logs;
+  for (size_t call = 0; call < set.visible; ++call)
+    logs.push_back(std::log(BaselineNs(measurement, set, contest, call)));
+  return std::exp(WeightedMean(logs, set.Weights()));
+}
+
 double ClocksApart(const Measurement& measurement, const TimedSet& set, const Contest& contest) {
   std::vector<TimedWindow> windows;
   for (const LaunchSamples& launch : measurement.samples) {
@@ -113,8 +148,7 @@ double ClocksApart(const Measurement& measurement, const TimedSet& set, const Co
 }
 
 bool IsDecided(const Measurement& measurement, const TimedSet& set, const Contest& contest) {
-  const Interval speedup =
-      LogSpeedup(measurement, set, contest, contest.baseline, contest.candidate);
+  const Interval speedup = OverStrongest(measurement, set, contest);
   return IsFaster(measurement, set, contest) || speedup.high < -BandOf(measurement, set, contest) ||
          std::max(speedup.high - speedup.point, speedup.point - speedup.low) <= kKnownTo;
 }
@@ -122,8 +156,7 @@ bool IsDecided(const Measurement& measurement, const TimedSet& set, const Contes
 Value FactsOf(const Measurement& measurement, const TimedSet& set, const Task& task,
               const Contest& contest) {
   Value facts;
-  const Interval speedup =
-      SpeedupOver(measurement, set, contest, contest.baseline, contest.candidate);
+  const Interval speedup = Exponential(OverStrongest(measurement, set, contest));
   facts.Set("speedup", speedup.point);
   facts.Set("speedup_low", speedup.low);
   facts.Set("speedup_high", speedup.high);
@@ -159,6 +192,7 @@ Value FactsOf(const Measurement& measurement, const TimedSet& set, const Task& t
     incumbent.Set("speedup", against.point);
     incumbent.Set("speedup_low", against.low);
     incumbent.Set("speedup_high", against.high);
+    if (contest.anchor) incumbent.Set("anchor", std::exp(contest.anchor->speedup.point));
     facts.Set("incumbent", incumbent);
   }
 
@@ -168,8 +202,7 @@ Value FactsOf(const Measurement& measurement, const TimedSet& set, const Task& t
   double weighted_time = 0, weighted_flops = 0, weighted_bytes = 0;
   for (size_t call = 0; call < set.workloads.size(); ++call) {
     const Workload& workload = set.workloads[call];
-    const std::vector<double> ratios =
-        measurement.LogRatios(contest.baseline, contest.candidate, call);
+    const std::vector<double> ratios = LogRatiosOverStrongest(measurement, set, contest, call);
     const Interval of_workload = Exponential(IntervalOf({ratios}, {1}, contest, kShown));
     const double ns = Median(measurement.CallTimes(contest.candidate, call));
     const CallWork work = WorkOf(task, workload).work;
@@ -179,7 +212,7 @@ Value FactsOf(const Measurement& measurement, const TimedSet& set, const Task& t
     entry.Set("low", of_workload.low);
     entry.Set("high", of_workload.high);
     entry.Set("latency_ns", ns);
-    entry.Set("baseline_ns", Median(measurement.CallTimes(contest.baseline, call)));
+    entry.Set("baseline_ns", BaselineNs(measurement, set, contest, call));
     if (!task.flops.empty()) entry.Set("flops", flops / ns * 1e9);
     if (!task.bytes.empty()) entry.Set("bytes", bytes / ns * 1e9);
     entry.Set("weight", workload.weight);

@@ -3,6 +3,7 @@
 #ifndef KEV_STAGES_PROFILE_SUMMARY_H_
 #define KEV_STAGES_PROFILE_SUMMARY_H_
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -10,6 +11,7 @@
 #include "engine/core/value.h"
 #include "runners/measurement/measure.h"
 #include "runners/statistics/statistics.h"
+#include "stages/profile/anchor.h"
 #include "stages/profile/timed_set.h"
 
 namespace kev {
@@ -21,10 +23,11 @@ struct Contest {
   std::vector<Contestant> contestants;
   size_t baseline = 0;  // the strongest
   size_t candidate = 1;
-  std::vector<size_t> others;  // further baselines
-  size_t control = 0;          // 0: none
-  size_t incumbent = 0;        // 0: none
-  std::vector<size_t> rivals;  // of a closing measurement
+  std::vector<size_t> others;    // further baselines
+  size_t control = 0;            // 0: none
+  size_t incumbent = 0;          // 0: none
+  std::optional<Anchor> anchor;  // the incumbent is timed instead of the strongest baseline
+  std::vector<size_t> rivals;    // of a closing measurement
   bool final = false;
   bool sequential = false;  // how many launches there are was decided by looking at them
   double launch_band = 0;   // log ratio: what one launch of equal kernels may seem apart
@@ -34,6 +37,10 @@ struct Contest {
 // intervals of a contest whose launches were decided by looking at them hold at every look.
 Interval SpeedupOver(const Measurement& measurement, const TimedSet& set, const Contest& contest,
                      size_t baseline, size_t candidate);
+
+// ns of a call of the strongest baseline, weighted geometric mean over the visible workloads; by
+// way of the anchor where there is one.
+double BaselineTimeNs(const Measurement& measurement, const TimedSet& set, const Contest& contest);
 
 // Whether more launches of a final measurement would change nothing that is said of it: surely
 // faster, surely slower, or known to 1 %.

@@ -73,7 +73,8 @@ std::vector<ScriptedReply> Script() {
       Kernel("Vectors of eight.", 1),
       Kernel("One too many.", 2, "  y[0] += 1;\n"),
       Says("I would unroll it, but I will not show how."),
-      Kernel("Wrong where nobody looks.", 3, "  if (n == 1000) y[0] += 1;\n"),
+      // Not with the number itself: what the model wrote comes back in prompts.
+      Kernel("Wrong where nobody looks.", 3, "  if (n == 10 * 100) y[0] += 1;\n"),
       Says("```c\nvoid scale(int) { return 1 }\n```"),
   };
   for (int i = 0; i < 8; ++i) script.push_back(Kernel("Again.", 100 + i));

@@ -76,6 +76,28 @@ TEST_CASE("a profile job has candidate, incumbent and baselines, and names the s
                                  "reference reference"});
 }
 
+TEST_CASE("a profile job knows how fast the incumbent was measured to be, and of the newest one") {
+  DrivenRun run(WithBaselines().plan());
+  run.PlayBefore("confirm");
+  JobResult calibrated = Measured(1);
+  calibrated.facts.Set("baseline", "blas");
+  run.Answer("confirm", calibrated);
+  run.PlayBefore("confirm");
+  CHECK_FALSE(run.First("confirm").job.settings.Has("incumbent"));
+  for (const double speedup : {1.5, 2.5}) {
+    JobResult measured = Measured(speedup);
+    measured.facts.Set("workloads").Set("square").Set("speedup", speedup);
+    measured.facts.Set("workloads").Set("hidden").Set("held_out", true);
+    run.Answer("confirm", measured);
+    run.PlayBefore("confirm");
+    const Value told = run.First("confirm").job.settings["incumbent"];
+    CHECK(told["speedup"] == measured.facts["speedup"]);
+    CHECK(told["speedup_low"] == measured.facts["speedup_low"]);
+    CHECK(told["workloads"]["square"].AsDouble() == speedup);
+    CHECK_FALSE(told["workloads"].Has("hidden"));
+  }
+}
+
 TEST_CASE("a verify job has the candidate, the task's code and the step's own settings") {
   DrivenRun run(WithBaselines().plan());
   run.PlayBefore("confirm");

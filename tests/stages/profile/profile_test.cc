@@ -121,6 +121,90 @@ TEST_CASE("a screening has few launches, visible workloads and no control") {
   CHECK(result.facts["bytes"].AsDouble() > 0);
 }
 
+// {speedup, low, high, workloads} of an incumbent, as an engine gives it.
+Value MeasuredBefore(double speedup) {
+  Value told;
+  told.Set("speedup", speedup);
+  told.Set("speedup_low", speedup * 0.98);
+  told.Set("speedup_high", speedup * 1.02);
+  for (const char* name : {"square", "long"}) told.Set("workloads").Set(name, speedup);
+  return told;
+}
+
+// Windows with calls, by contestant.
+std::vector<size_t> WindowsWithCalls(KernelTask& task, const JobResult& result) {
+  const std::string bytes = task.Blob(result, "samples");
+  REQUIRE_FALSE(bytes.empty());
+  const msgpack::object_handle handle = msgpack::unpack(bytes.data(), bytes.size());
+  const auto blob = handle.get().as<std::map<std::string, msgpack::object>>();
+  std::vector<size_t> windows(8);
+  for (const auto& launch :
+       blob.at("launches").as<std::vector<std::map<std::string, msgpack::object>>>()) {
+    for (const int64_t calls : launch.at("calls").as<std::vector<int64_t>>())
+      windows[launch.at("contestant").as<size_t>()] += calls > 0 ? 1 : 0;
+  }
+  return windows;
+}
+
+TEST_CASE(
+    "beside a slow baseline a screening is timed with the incumbent, which has been measured") {
+  KernelTask task;
+  task.Add("candidate", "c9", Repeated(500));
+  task.Add("incumbent", "c1", Repeated(1000));
+  task.Add("baseline", "plain", Repeated(4000));
+  task.job.settings.Set("incumbent", MeasuredBefore(4));
+  const JobResult result = Profile(&task, "screen");
+  REQUIRE_MESSAGE(!result.failure.has_value(), result.message);
+  REQUIRE_MESSAGE(result.verdict == Verdict::kOk, result.message);
+  const Value& beside = result.facts["incumbent"];
+  CHECK(beside["name"] == Value("c1"));
+  CHECK(beside["anchor"].AsDouble() == doctest::Approx(4));
+  CHECK(beside["speedup"].AsDouble() > 1.4);
+  CHECK(beside["speedup"].AsDouble() < 2.8);
+  CHECK(result.facts["speedup"].AsDouble() ==
+        doctest::Approx(4 * beside["speedup"].AsDouble()).epsilon(1e-6));
+  CHECK(result.facts["speedup_low"].AsDouble() < result.facts["speedup"].AsDouble() * 0.98);
+  const Value& square = result.facts["workloads"]["square"];
+  CHECK(square["baseline_ns"].AsDouble() / square["latency_ns"].AsDouble() ==
+        doctest::Approx(square["speedup"].AsDouble()).epsilon(1e-6));
+  const std::vector<size_t> windows = WindowsWithCalls(task, result);
+  CHECK(windows[0] == 0);  // the baseline is there, and not called
+  CHECK(windows[1] > 0);
+  CHECK(windows[2] > 0);
+}
+
+TEST_CASE("a quick baseline, or an incumbent that is hardly faster, is no reason for an anchor") {
+  for (const auto& [repeats, speedup] : {std::pair(20, 4.0), {4000, 1.2}}) {
+    KernelTask task;
+    task.Add("candidate", "c9", Repeated(repeats / 4));
+    task.Add("incumbent", "c1", Repeated(repeats / 4));
+    task.Add("baseline", "plain", Repeated(repeats));
+    task.job.settings.Set("incumbent", MeasuredBefore(speedup));
+    const JobResult result = Profile(&task, "screen");
+    REQUIRE_MESSAGE(result.verdict == Verdict::kOk, result.message);
+    CHECK_FALSE(result.facts.Has("incumbent"));
+    CHECK(WindowsWithCalls(task, result)[0] > 0);
+  }
+}
+
+TEST_CASE("an incumbent that fails is left out: the candidate is not to blame") {
+  for (const char* rigor : {"screen", "final"}) {
+    KernelTask task;
+    task.Add("candidate", "c9", Repeated(500));
+    task.Add("incumbent", "c1",
+             std::string("static int calls; if (++calls > 3) __builtin_trap(); ") + kTwiceRight);
+    task.Add("baseline", "plain", Repeated(2000));
+    task.job.settings.Set("incumbent", MeasuredBefore(4));
+    const JobResult result = Profile(&task, rigor);
+    REQUIRE_MESSAGE(!result.failure.has_value(), result.message);
+    REQUIRE_MESSAGE(result.verdict == Verdict::kOk, result.message);
+    CHECK(result.facts["incumbent"]["name"] == Value("c1"));
+    CHECK(result.facts["incumbent"]["refused"].AsString().find("SIG") != std::string::npos);
+    CHECK(result.facts["speedup"].AsDouble() > 2);
+    CHECK(WindowsWithCalls(task, result)[0] > 0);
+  }
+}
+
 TEST_CASE("a hopeless candidate is given up on after its first launch") {
   KernelTask task;
   task.Add("candidate", "c1", Repeated(400));
