@@ -78,6 +78,7 @@ struct Artefact {
   std::string kind;  // shared_library, cubin, …
   BlobRef blob;
   Value launch;  // map: symbol; code: digest of the code alone, 64 hexadecimal digits, where known;
+                 // libraries: names of those that its step linked;
                  // for devices the launch description (grid, block, shared bytes, …)
   bool operator==(const Artefact&) const = default;
 };

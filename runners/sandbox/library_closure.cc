@@ -87,20 +87,21 @@ std::optional<uint64_t> OffsetOf(const std::vector<Elf64_Phdr>& segments, uint64
   return std::nullopt;
 }
 
-std::vector<std::string> Needed(std::string_view file, const std::vector<Elf64_Phdr>& segments,
-                                const Elf64_Phdr& dynamic) {
+void ReadDynamic(std::string_view file, const std::vector<Elf64_Phdr>& segments,
+                 const Elf64_Phdr& dynamic, ElfNeeds* needs) {
   std::vector<uint64_t> names;
-  std::optional<uint64_t> strings;
+  std::optional<uint64_t> strings, own;
   Elf64_Dyn entry;
   for (uint64_t at = 0; at + sizeof entry <= dynamic.p_filesz; at += sizeof entry) {
     if (!ReadAt(file, dynamic.p_offset + at, &entry) || entry.d_tag == DT_NULL) break;
     if (entry.d_tag == DT_NEEDED) names.push_back(entry.d_un.d_val);
+    if (entry.d_tag == DT_SONAME) own = entry.d_un.d_val;
     if (entry.d_tag == DT_STRTAB) strings = OffsetOf(segments, entry.d_un.d_ptr);
   }
-  std::vector<std::string> libraries;
+  if (!strings) return;
+  if (own && *own < file.size()) needs->name = TextAt(file, *strings + *own);
   for (const uint64_t name : names)
-    if (strings && name < file.size()) libraries.push_back(TextAt(file, *strings + name));
-  return libraries;
+    if (name < file.size()) needs->libraries.push_back(TextAt(file, *strings + name));
 }
 
 // The loader's cache: from names to paths. Layout: glibc's dl-cache.h, "new" format.
@@ -193,6 +194,10 @@ Status AddClosure(std::vector<std::string> todo, std::set<std::string>* names, P
     const MappedFile file(files->back().first);
     Result<ElfNeeds> needs = ReadElfNeeds(file.bytes());
     if (!needs) return Error{needs.error().code, wanted + ": " + needs.error().message};
+    // What is linked with libx.so asks for it by its own name, libx.so.0.
+    const std::string own = needs->name.substr(needs->name.rfind('/') + 1);
+    if (!own.empty() && names->insert(own).second)
+      files->emplace_back(files->back().first, LoaderFolder() + "/" + own);
     for (const std::string& library : needs->libraries)
       todo.push_back(library.substr(library.rfind('/') + 1));
   }
@@ -212,7 +217,7 @@ Result<ElfNeeds> ReadElfNeeds(std::string_view file) {
   ElfNeeds needs;
   for (const Elf64_Phdr& segment : segments) {
     if (segment.p_type == PT_INTERP) needs.interpreter = TextAt(file, segment.p_offset);
-    if (segment.p_type == PT_DYNAMIC) needs.libraries = Needed(file, segments, segment);
+    if (segment.p_type == PT_DYNAMIC) ReadDynamic(file, segments, segment, &needs);
   }
   return needs;
 }

@@ -20,6 +20,7 @@ using PathPairs = std::vector<std::pair<std::string, std::string>>;
 
 struct ElfNeeds {
   std::string interpreter;             // "/lib64/ld-linux-x86-64.so.2"; "" for most libraries
+  std::string name;                    // DT_SONAME: what programs linked with it ask for; or ""
   std::vector<std::string> libraries;  // DT_NEEDED. DT_RUNPATH is not followed: it may be hostile
 };
 // Of the bytes of a program or shared library. Error kCorrupt.
@@ -29,8 +30,8 @@ Result<ElfNeeds> ReadElfNeeds(std::string_view file);
 // a slash is a path.
 Result<std::string> FindLibrary(const std::string& name);
 
-// Files of `libraries` (names or paths) and of all that they need, each outside path once, bound at
-// the folder where the loader looks without a cache.
+// Files of `libraries` (names or paths) and of all that they need, each under the name that it was
+// asked for by and under its own, bound at the folder where the loader looks without a cache.
 Result<PathPairs> LibraryClosure(const std::vector<std::string>& libraries);
 
 // What a sandbox needs to run `program` (a path, kept inside): itself, its loader, the libraries of

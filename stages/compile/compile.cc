@@ -255,6 +255,8 @@ JobResult Judge(const CompiledOnce& compiled, Isolation isolation, const BuildPl
   artefact.kind = plan.artefact;
   artefact.blob = context.Attach(compiled.artefact);
   artefact.launch.Set("symbol", task.function);
+  if (!prepared && !job.settings["libraries"].AsList().empty())
+    artefact.launch.Set("libraries", job.settings["libraries"]);
   if (plan.artefact == "cubin") {
     Status known = DescribeCubin(compiled.artefact, source, task, &artefact.launch);
     if (!known.ok()) {

@@ -249,10 +249,10 @@ Result<Judgement> KernelJudge::Judge(const std::string& source, const std::strin
     Job job = JobFor(step, "candidate");
     job.candidate->source = context_.Put(source);
     job.candidate->source_name = source_name;
-    // For a final measurement too, which compiles a twin to count.
-    const Value::List libraries(options_.libraries.begin(), options_.libraries.end());
-    if (!libraries.empty()) job.settings.Set("libraries", libraries);
-    if (step.kind != StageKind::kCompile) {
+    if (step.kind == StageKind::kCompile) {
+      const Value::List libraries(options_.libraries.begin(), options_.libraries.end());
+      if (!libraries.empty()) job.settings.Set("libraries", libraries);
+    } else {
       job.artefacts = artefacts;
       job.artefacts.insert(job.artefacts.end(), baselines_.begin(), baselines_.end());
       job.artefacts.insert(job.artefacts.end(), references_.begin(), references_.end());

@@ -69,10 +69,19 @@ Status Write(const std::string& path, const std::string& bytes) {
   return Error{Code::kUnavailable, "cannot write " + path};
 }
 
+// The job with the libraries that the candidate was linked with, as its compile job had them.
+Job AsCompiled(Job job) {
+  for (const Artefact& artefact : job.artefacts) {
+    if (artefact.role == "candidate" && artefact.launch.Has("libraries"))
+      job.settings.Set("libraries", artefact.launch["libraries"]);
+  }
+  return job;
+}
+
 // The twin's path.
 Result<std::string> CompileTwin(const Job& job, StageContext* context, const Task& task,
                                 const Target& target) {
-  Result<BuildPlan> plan = PlanBuild(job, task, target);
+  Result<BuildPlan> plan = PlanBuild(AsCompiled(job), task, target);
   if (!plan.ok()) return plan.error();
   const Result<std::string> source = context->Fetch(job.candidate->source);
   if (!source.ok()) return source.error();

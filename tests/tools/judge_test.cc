@@ -81,6 +81,22 @@ TEST_CASE("a kernel is linked with the libraries that are asked for, and that it
   Contains(unknown.err, {"no library 'nosuch'", "openblas"});
 }
 
+TEST_CASE("the twin that is counted is linked with the libraries of its kernel") {
+  Judged judged;
+  const std::string task = ReadFile(judged.TaskFile());
+  judged.sandbox.Write(judged.Source("task.yaml"),
+                       task + "libraries:\n  blas: { link: [-lopenblas] }\n");
+  const std::string by_blas =
+      "void cblas_sscal(int n, float alpha, float* x, int by);\n" +
+      Scale("for (int64_t i = 0; i < n; ++i) y[i] = x[i]; cblas_sscal((int)n, 3.0f, y, 1);");
+  const std::string profile = judged.sandbox.Path("why.json");
+  const CommandResult result = judged.Judge(
+      judged.Kernel(by_blas), {"--libraries", "blas", "--launches", "2", "--profile", profile});
+  REQUIRE_MESSAGE(result.exit_code == kExitDone, result.err << result.out);
+  const std::string why = ReadFile(profile);
+  CHECK_MESSAGE(Json::parse(why).contains("counts"), why);
+}
+
 TEST_CASE("an honest kernel is accepted with a speed-up, its interval and all samples") {
   Judged& judged = Shared();
   const std::string samples = judged.sandbox.Path("samples.json");

@@ -243,14 +243,14 @@ TEST_CASE("a stage can have several workers") {
 // In a test of its own (e2e_shipped_tasks_test): it takes minutes.
 TEST_CASE("every shipped task gives a confirmed kernel, and none of its templates is refused" *
           doctest::skip()) {
-  for (const char* task : {"softmax", "matmul", "rmsnorm", "mapid"}) {
+  for (const std::string task : {"softmax", "matmul", "rmsnorm", "mapid"}) {
     CAPTURE(task);
     Sandbox sandbox;
     const CommandResult result =
         sandbox.Run({"kevolve", "run", SourceDir() + "/configs/workflows/quickstart.yaml", "--task",
                      task, "--candidates", "4", "--wall", "110s", "--json"},
                     kLimit);
-    INFO(result.err);
+    INFO(result.err << result.out);
     CHECK(result.exit_code == 0);
     const Json line = DoneLine(result);
     CHECK(line["best"].is_object());

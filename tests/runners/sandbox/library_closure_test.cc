@@ -62,6 +62,15 @@ TEST_CASE("a library brings what it needs, each file once and without links") {
   CHECK(std::adjacent_find(inside.begin(), inside.end()) == inside.end());
 }
 
+// What is linked with -lopenblas was made from libopenblas.so and asks for libopenblas.so.0.
+TEST_CASE("a library that is named as linkers name it is there under its own name, too") {
+  if (!FindLibrary("libopenblas.so").ok()) return;
+  const Result<PathPairs> files = LibraryClosure({"libopenblas.so"});
+  REQUIRE_MESSAGE(files.ok(), files.error().message);
+  CHECK(Has(*files, "libopenblas.so"));
+  CHECK(Has(*files, "libopenblas.so.0"));
+}
+
 TEST_CASE("a library that is not installed is named") {
   const Result<PathPairs> files = LibraryClosure({"libnosuch.so.9"});
   REQUIRE_FALSE(files.ok());
