@@ -77,6 +77,7 @@ Value RunCore::CandidateRecord(Subject subject) const {
   if (c.ended) v.Set("verdict", kev::Name(c.verdict));
   if (!c.message.empty()) v.Set("message", c.message);
   if (!c.ended_by.empty()) v.Set("ended_by", c.ended_by);
+  if (c.ended && c.twin != 0) v.Set("same_as", kev::Name(Subject{SubjectKind::kCandidate, c.twin}));
   if (!c.view.variant.empty()) v.Set("variant", c.view.variant);
   if (!c.view.parameters.IsNull()) v.Set("parameters", c.view.parameters);
   if (!c.view.source.empty()) v.Set("source", c.view.source.sha256);

@@ -120,6 +120,8 @@ void AppendState(const Candidate& c, RecordFields* out) {
   if (c.ended) out->emplace_back("verdict", Name(c.verdict));
   if (!c.message.empty()) out->emplace_back("message", c.message);
   if (!c.ended_by.empty()) out->emplace_back("ended_by", c.ended_by);
+  if (c.ended && c.twin != 0)
+    out->emplace_back("same_as", Name(Subject{SubjectKind::kCandidate, c.twin}));
 }
 
 void AppendArtefacts(const Candidate& c, RecordFields* out) {

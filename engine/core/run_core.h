@@ -31,7 +31,7 @@
 namespace kev {
 
 // Raise when the same events would give other commands.
-inline constexpr uint32_t kDecisionVersion = 4;
+inline constexpr uint32_t kDecisionVersion = 5;
 
 struct StartAttempt {
   JobKey key;
@@ -92,6 +92,7 @@ struct Candidate {
   Verdict verdict = Verdict::kOk;
   std::string message;
   std::string ended_by;  // step that ended it, "" when it passed all
+  uint32_t twin = 0;     // number of the earlier candidate that it is the same as; 0: of none
   std::string note;      // the proposer's
   uint64_t born_seq = 0;
   uint64_t ended_seq = 0;
@@ -114,6 +115,12 @@ struct ProposeRequest {
   bool reserved = false;
   StepOutcome outcome;
   std::vector<Subject> born;  // candidates that came of it
+};
+
+// A candidate that was measured, but not at final fidelity.
+struct SampledCode {
+  uint16_t step = 0;      // the profile step
+  uint32_t launches = 1;  // jobs that measured its code, its duplicates' too
 };
 
 struct Best {
@@ -327,6 +334,10 @@ class RunCore {
            const std::string& ended_by);
   void ConsiderBest(Candidate& candidate, uint16_t step, const Value& facts);
   void TakeBack(Subject candidate);
+  bool TakesSample(const Candidate& candidate, uint32_t twin) const;
+  void TakeSample(Candidate& candidate);
+  void Sampled(Candidate& candidate, uint16_t step);
+  void NoteScreened(const Candidate& candidate, uint16_t step);
   void Compiled(Candidate& candidate, const JobKey& key, const std::vector<Artefact>& artefacts);
   void GatherArtefacts(Candidate& candidate, uint16_t region);
   void LetGoEnded();
@@ -449,6 +460,7 @@ class RunCore {
   std::vector<PreparedState> prepared_;
   Twins by_source_;
   Twins by_binary_;
+  std::map<uint32_t, SampledCode> screened_;  // by number; the latest, at most kScreenedKept
   std::set<uint32_t> active_numbers_;
   // Of active candidates, when they have one, in search time.
   std::set<std::pair<int64_t, uint32_t>> deadlines_;

@@ -11,6 +11,11 @@ namespace {
 // measurement.
 constexpr size_t kConfirmedKept = 16;
 
+// Measurements of one code that are not final: what single launches differ by is known well enough
+// then. And of how many candidates it is known how often theirs was measured.
+constexpr uint32_t kMostSamples = 5;
+constexpr size_t kScreenedKept = 1024;
+
 int HexDigit(char c) {
   return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : 0;
 }
@@ -102,11 +107,59 @@ void RunCore::Begin(Candidate& c) {
   if (!c.view.source.empty()) {
     const uint32_t twin = by_source_.First(KeyOf(c.view.source.sha256), c.view.id.number);
     if (twin != c.view.id.number) {
+      c.twin = twin;
+      // Its artefacts are those that compile gave before, and are found without compiling.
+      if (plan_.one_binary_once && TakesSample(c, twin)) return Fire(c);
       End(c, Verdict::kDuplicate, "same source as c" + std::to_string(twin), c.view.origin);
       return;
     }
   }
   Fire(c);
+}
+
+// Whether another measurement of this code is of use: there are few, none at final fidelity, and
+// its candidate still stands.
+bool RunCore::TakesSample(const Candidate& c, uint32_t twin) const {
+  const auto screened = screened_.find(twin);
+  return screened != screened_.end() && screened->second.launches < kMostSamples &&
+         path_[c.origin][screened->second.step];
+}
+
+// A duplicate is measured where its twin was, and nothing else is done with it.
+void RunCore::TakeSample(Candidate& c) {
+  SampledCode& screened = screened_.at(c.twin);
+  ++screened.launches;
+  for (size_t s = 0; s < c.steps.size(); ++s) {
+    if (s == screened.step || c.steps[s].state != StepOutcome::State::kWaiting) continue;
+    if (!path_[c.origin][s]) continue;
+    c.steps[s].state = StepOutcome::State::kSkipped;
+    c.steps[s].seq = current_seq_;
+    Changed(JobKey{c.view.id, static_cast<uint16_t>(s), 0});
+  }
+  Start({c.view.id, screened.step, 0}, c.steps[screened.step]);
+}
+
+void RunCore::Sampled(Candidate& c, uint16_t step) {
+  End(c, Verdict::kDuplicate,
+      "same machine code as c" + std::to_string(c.twin) + ", whose samples it adds to",
+      plan_.steps[step].id);
+}
+
+// A measurement that is not final, of a candidate that is the first of its code.
+void RunCore::NoteScreened(const Candidate& c, uint16_t step) {
+  if (!plan_.one_binary_once || RegionOf(c, step) != kNone) return;
+  // Where branches compile, nobody knows whose code is whose.
+  for (size_t s = 0; s < plan_.steps.size(); ++s) {
+    if (plan_.steps[s].kind == StageKind::kCompile &&
+        RegionOf(c, static_cast<uint16_t>(s)) != kNone)
+      return;
+  }
+  if (plan_.steps[step].final_fidelity) {
+    screened_.erase(c.view.id.number);
+    return;
+  }
+  screened_[c.view.id.number] = {step, 1};
+  if (screened_.size() > kScreenedKept) screened_.erase(screened_.begin());
 }
 
 void RunCore::CandidateReported(const JobReported& event) {
@@ -127,6 +180,8 @@ void RunCore::CandidateReported(const JobReported& event) {
     if (c.ended) return;
   }
   if (spec.kind == StageKind::kProfile) {
+    if (c.twin != 0) return Sampled(c, step);
+    NoteScreened(c, step);
     if (!c.evaluated) {
       ++evaluated_;
       for (SearchState* s = &searches_.at(c.search); s != nullptr; s = OuterOf(*s)) ++s->evaluated;
@@ -155,9 +210,11 @@ void RunCore::Compiled(Candidate& c, const JobKey& key, const std::vector<Artefa
   Changed(c.view.id, RecordPart::Part::kArtefacts);
   if (!plan_.one_binary_once || c.artefacts.empty()) return;
   const uint32_t twin = by_binary_.First(CodeKey(c.artefacts), c.view.id.number);
-  if (twin != c.view.id.number)
-    End(c, Verdict::kDuplicate, "same machine code as c" + std::to_string(twin),
-        plan_.steps[key.step].id);
+  c.twin = twin == c.view.id.number ? 0 : twin;
+  if (c.twin == 0) return;
+  if (TakesSample(c, twin)) return TakeSample(c);
+  End(c, Verdict::kDuplicate, "same machine code as c" + std::to_string(twin),
+      plan_.steps[key.step].id);
 }
 
 // Where branches compile, the candidate has what those of them gave that still stand.
@@ -250,6 +307,7 @@ void RunCore::End(Candidate& c, Verdict verdict, const std::string& message,
   const bool bad = verdict != Verdict::kOk && verdict != Verdict::kPoison &&
                    verdict != Verdict::kDuplicate && verdict != Verdict::kCancelled;
   if (bad && !ended_by.empty()) TakeBack(c.view.id);
+  if (bad) screened_.erase(c.twin != 0 ? c.twin : c.view.id.number);
   ++ended_count_;
   ++verdicts_[static_cast<size_t>(verdict)];
   const auto state = searches_.find(c.search);

@@ -75,7 +75,7 @@ void RunCore::RequestReported(uint32_t number, const JobReported& event) {
     Born(proposal, request);
     // Its end can end the run, or the search it belongs to.
     if (phase_ == Phase::kEnded || !searches_.contains(id)) return;
-    fresh = fresh || candidates_.back().verdict != Verdict::kDuplicate;
+    fresh = fresh || candidates_.back().twin == 0;
   }
   // A step that brings nothing new, again and again, would be asked for ever.
   if (fresh) {

@@ -13,7 +13,7 @@
 namespace kev {
 namespace {
 
-constexpr int64_t kForm = 6;  // raise when the form changes and kDecisionVersion does not
+constexpr int64_t kForm = 7;  // raise when the form changes and kDecisionVersion does not
 
 Error Damaged(const std::string& what) {
   return Error{Code::kCorrupt,
@@ -88,7 +88,7 @@ template <class A>
 void Transfer(A& a, Candidate& c) {
   TransferAll(a, c.view, c.origin, c.search, c.artefacts, c.branch_artefacts, c.steps, c.branches,
               c.widths, c.broken, c.ended, c.evaluated, c.verdict, c.message, c.ended_by, c.note,
-              c.born_seq, c.ended_seq, c.born_ms, c.due_ms);
+              c.born_seq, c.ended_seq, c.born_ms, c.due_ms, c.twin);
 }
 template <class A>
 void Transfer(A& a, PreparedState& p) {
@@ -101,6 +101,10 @@ void Transfer(A& a, ProposeRequest& r) {
 template <class A>
 void Transfer(A& a, Best& b) {
   TransferAll(a, b.candidate, b.step, b.facts, b.seq);
+}
+template <class A>
+void Transfer(A& a, SampledCode& s) {
+  TransferAll(a, s.step, s.launches);
 }
 template <class A>
 void Transfer(A& a, DeadLetter& d) {
@@ -283,10 +287,10 @@ struct SnapshotForm {
     Twin(a, r.by_source_, kSources, apart);
     Twin(a, r.by_binary_, kBinaries, apart);
     TransferAll(a, r.prepared_, r.to_let_go_, r.requests_to_let_go_, r.spent_, r.claims_,
-                r.confirmed_, r.best_, r.dead_, r.claim_, r.ended_, r.stopped_by_, r.disabled_,
-                r.searches_, r.last_search_, r.changed_, r.strongest_, r.ranking_, r.evaluated_,
-                r.held_out_looks_, r.ended_count_, r.verdicts_, r.stale_, r.epoch_, r.usage_,
-                r.reservations_, r.reserved_tokens_, r.reserved_usd_, r.forfeited_tokens_,
+                r.confirmed_, r.best_, r.screened_, r.dead_, r.claim_, r.ended_, r.stopped_by_,
+                r.disabled_, r.searches_, r.last_search_, r.changed_, r.strongest_, r.ranking_,
+                r.evaluated_, r.held_out_looks_, r.ended_count_, r.verdicts_, r.stale_, r.epoch_,
+                r.usage_, r.reservations_, r.reserved_tokens_, r.reserved_usd_, r.forfeited_tokens_,
                 r.forfeited_usd_);
   }
 
@@ -361,6 +365,10 @@ struct SnapshotForm {
       if (b.step >= n || !is_kept(b.candidate)) return "confirmed candidates";
     }
     if (r.best_ && (r.best_->step >= n || !is_kept(r.best_->candidate))) return "best";
+    for (const auto& [number, screened] : r.screened_) {
+      if (number == 0 || number > r.candidates_.size() || screened.step >= n)
+        return "measured candidates";
+    }
     for (const DeadLetter& d : r.dead_) {
       if (d.key.step >= n) return "dead letters";
     }

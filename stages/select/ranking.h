@@ -1,4 +1,6 @@
-// How candidates of a run compare: by the speed-up of the latest profile step that they passed.
+// How candidates of a run compare: by the speed-up of the latest profile step that they passed. Of
+// one that was only screened, it is the geometric mean of its own and what its duplicates got,
+// which do not take part themselves.
 //
 // Used by the select policies and by the proposers. Threads: functions on values. Errors: none.
 #ifndef KEV_STAGES_SELECT_RANKING_H_

@@ -126,7 +126,7 @@ TEST_CASE("a core that lets go can go on from one that kept all") {
   }
 }
 
-constexpr char kForm = 6;  // of snapshots
+constexpr char kForm = 7;  // of snapshots
 
 Code CodeOf(std::string_view bytes) {
   const auto core = RunCore::FromSnapshot(bytes, {});

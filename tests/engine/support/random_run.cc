@@ -97,9 +97,17 @@ Plan RandomPlan(uint64_t seed) {
     AddNested(&random, &b, "n_", last, deep);
     last = "n_refine";
   }
+  const bool screened = maybe(2);
+  if (screened) {
+    b.Step("screen", "profile", {last});
+    last = "screen";
+  }
   b.Step("confirm", "profile", {last});
   b.last().final_fidelity = true;
-  if (maybe(3)) b.last().when = Comparison("check.speedup", Op::kGt, "best.speedup");
+  if (screened && maybe(2))
+    b.last().when = Comparison("screen.speedup", Op::kGt, "best.speedup");
+  else if (maybe(3))
+    b.last().when = Comparison("check.speedup", Op::kGt, "best.speedup");
   if (maybe(3)) b.Step("lint", "exec", {"build"});
   if (plan.given) plan.select.reset();
   if (nested) {
@@ -304,6 +312,8 @@ JobResult RandomRun::Answer(const Job& job, bool good) {
   if (job.stage == "compile" && Lucky(300)) {
     r.artefacts.push_back({"x", "y", "shared_library", RefOf(job.label), Value()});
     if (Lucky(200)) r.artefacts[0].blob = RefOf("same code");
+  } else if (job.stage == "compile" && Lucky(300)) {
+    r.artefacts[0].launch.Set("code", RefOf("code " + std::to_string(random_.Below(3))).sha256);
   }
   if (job.stage.starts_with("propose") && Lucky(30) && !r.proposals.empty())
     r.proposals[0] = ProposalOf("same source");

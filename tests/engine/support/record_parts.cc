@@ -24,7 +24,8 @@ Fields FieldsByRecord(const RunCore& core, Subject subject) {
       for (const auto& [label, outcome] : value.AsMap()) fields["step:" + label] = ToJson(outcome);
     } else if (key == "artefacts") {
       fields[key] = ToJson(value);
-    } else if (key == "state" || key == "verdict" || key == "message" || key == "ended_by") {
+    } else if (key == "state" || key == "verdict" || key == "message" || key == "ended_by" ||
+               key == "same_as") {
       fields[key] = value.AsString();
     } else {
       birth.Set(key, value);

@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <cmath>
 #include <map>
 #include <set>
 
@@ -140,6 +141,38 @@ TEST_CASE("refused and unmeasured candidates have no rank; equals rank by age") 
   std::vector<uint32_t> order;
   for (const Ranked& ranked : RankCandidates(run.search.core())) order.push_back(ranked.number);
   CHECK(order == std::vector<uint32_t>{4, 1, 3});
+}
+
+// c1 and c3 were screened; c2 has c1's code, c4 c3's.
+TEST_CASE("what duplicates were measured to have counts for the first of their code") {
+  SmallSearch search(1);
+  search.plan().one_binary_once = true;
+  search.Begin();
+  const double speedups[] = {1.2, 1.8, 1.4, 1.5};
+  for (int i = 0; i < 4; ++i) {
+    Job job = search.Next();
+    while (job.stage != "compile") {
+      JobResult answer = Wish("tune", 1);
+      if (job.stage != "select") {
+        answer = JobResult();
+        answer.proposals.emplace_back().source = RefOf(std::to_string(i));
+      }
+      search.Answer(job, answer);
+      job = search.Next();
+    }
+    JobResult built;
+    Artefact& artefact = built.artefacts.emplace_back();
+    artefact.blob = RefOf("file " + std::to_string(i));
+    artefact.launch.Set("code", RefOf("code " + std::to_string(i / 2)).sha256);
+    search.Answer(job, built);
+    search.Answer(search.Next(), Measured(speedups[i]));
+  }
+  const std::vector<Ranked> ranked = RankCandidates(search.core());
+  REQUIRE(ranked.size() == 2);
+  CHECK(ranked[0].number == 1);  // first by both of its samples, last by its own
+  CHECK(ranked[0].speedup == doctest::Approx(std::sqrt(1.2 * 1.8)));
+  CHECK(ranked[1].number == 3);
+  CHECK(ranked[1].speedup == doctest::Approx(std::sqrt(1.4 * 1.5)));
 }
 
 }  // namespace kev
