@@ -13,6 +13,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <utility>
 
 #include "engine/core/random.h"
 #include "runners/harness/lift_fd.h"
@@ -239,14 +240,23 @@ Outcome RunnerProcess::Order(OrderKind kind, uint32_t call, std::span<const uint
   page_->count = count;
   std::copy(slots.begin(), slots.end(), page_->slots);
   ++order_;
-  const Clock::time_point begin = Clock::now();
-  const uint64_t begin_ticks = SecondClock();
-  page_->order.store(order_, std::memory_order_release);
-  if (frozen_) Thaw();  // an order to a frozen process is timed from the thaw
-  if (options_.patient) harness::WakeWaiting(&page_->order);
+  const bool frozen = std::exchange(frozen_, false);
+  // An order to a stopped process is there before it goes on, and timed from before that.
+  const auto give = [this, frozen, order = order_] {
+    begun_ = Clock::now().time_since_epoch().count();
+    begun_ticks_ = SecondClock();
+    page_->order.store(order, std::memory_order_release);
+    if (frozen) watched_.Thaw();
+    if (options_.patient) harness::WakeWaiting(&page_->order);
+  };
+  const Clock::time_point asked = Clock::now();
+  if (frozen && hand_over_)
+    hand_over_(give);
+  else
+    give();
   // When the last look that saw no answer began: a judge that is held up anywhere after it is late.
-  Clock::time_point last = begin;
-  Clock::time_point now = begin, looked = begin;
+  Clock::time_point last = asked;
+  Clock::time_point now = asked, looked = asked;
   for (;; now = Clock::now()) {
     const uint32_t answer = page_->answer.load(std::memory_order_acquire);
     if (answer == order_) break;
@@ -257,21 +267,22 @@ Outcome RunnerProcess::Order(OrderKind kind, uint32_t call, std::span<const uint
       harness::Pause();  // the core's other hardware thread may be the one that is timed
     }
     if (now - looked < kLook) continue;
-    if (now - begin > deadline) return TimedOut(deadline);
+    if (now - asked > deadline) return TimedOut(deadline);
     if (Outcome bad = LookAround(During(kind)); !bad.ok()) return bad;
-    const double waited = Nanoseconds(now - begin);
-    // A nap makes the judge late, which excuses what a process does before the clock.
-    if (!options_.patient && waited > kSpinNs && kind != OrderKind::kTouch) {
+    const double waited = Nanoseconds(now - asked);
+    if (!options_.patient && waited > kSpinNs) {
       const auto nap = static_cast<long>(waited / kSleepShare);
       const timespec sleep = {nap / 1000000000, nap % 1000000000};
       pollfd life = {Lifeline(), POLLIN, 0};
       ppoll(&life, 1, &sleep, nullptr);
     }
     looked = now;
+    last = Clock::now();  // what the judge does of its own accord spoils no window
   }
   const Clock::time_point end = Clock::now();
-  times->ticks = SecondClock() - begin_ticks;
+  times->ticks = SecondClock() - begun_ticks_;
   if (at_mark) at_mark();
+  const Clock::time_point begin{Clock::duration(begun_.load())};
   times->ns = Nanoseconds(end - begin);
   times->late_ns = Nanoseconds(end - last);
   return {};

@@ -10,6 +10,7 @@
 #ifndef KEV_RUNNERS_HARNESS_RUNNER_PROCESS_H_
 #define KEV_RUNNERS_HARNESS_RUNNER_PROCESS_H_
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -94,6 +95,11 @@ class RunnerProcess {
   // Load is the answer to be believed.
   Outcome MeasureClock(double* ghz);
 
+  // Orders to a stopped process are given by way of `hand_over`: it runs what it gets, once and
+  // soon, on a thread that outlives this process. By default the caller's does.
+  using HandOver = std::function<void(std::function<void()>)>;
+  void GiveOrdersBy(HandOver hand_over) { hand_over_ = std::move(hand_over); }
+
   // Stops and continues the process, all of its threads. Freeze returns when they have stopped;
   // kCheated, and the process is killed, when they do not.
   [[nodiscard]] Outcome Freeze();
@@ -131,6 +137,9 @@ class RunnerProcess {
 
   RunnerOptions options_;
   const Arena* arena_ = nullptr;
+  HandOver hand_over_;
+  std::atomic<int64_t> begun_{0};  // when the last order was given, of Clock
+  std::atomic<uint64_t> begun_ticks_{0};
   std::string isolation_;
   std::string library_inside_;  // what the process calls the library
   Launched launched_;

@@ -32,10 +32,11 @@ std::vector<size_t> Shuffled(const std::vector<size_t>& items, CounterRandom* ra
 class Round {
  public:
   Round(const std::vector<Contestant>& contestants, Arena* arena, CallValues* values,
-        const MeasureOptions& options, uint32_t launch, Measurement* into)
+        CoreThread* there, const MeasureOptions& options, uint32_t launch, Measurement* into)
       : contestants_(contestants),
         arena_(arena),
         values_(values),
+        there_(there),
         options_(options),
         launch_(launch),
         into_(into),
@@ -65,7 +66,8 @@ class Round {
       values_->FillConstants(*arena_, call);
     for (const size_t c : Shuffled(taking_part_, &random_)) {
       processes_[c].reset();
-      auto launched = TimedProcess::Launch(contestants_[c], c, launch_, arena_, values_, options_);
+      auto launched =
+          TimedProcess::Launch(contestants_[c], c, launch_, arena_, values_, there_, options_);
       if (!launched.ok()) return launched.error();
       processes_[c] = std::move(*launched);
     }
@@ -149,11 +151,8 @@ class Round {
     Conditions& conditions = into_->conditions;
     const auto known = std::find_if(taking_part_.begin(), taking_part_.end(),
                                     [this](size_t c) { return contestants_[c].trusted; });
-    const TimedProcess* trusted = known == taking_part_.end() ? nullptr : processes_[*known].get();
-    // Times of the trusted ones are read after the others were compared with them.
-    for (const size_t c : taking_part_) {
-      if (!processes_[c]->Finish(contestants_[c].trusted ? nullptr : trusted)) return Refuse(c);
-    }
+    const double empty_ns = known == taking_part_.end() ? NAN : processes_[*known]->EmptyWindowNs();
+    for (const size_t c : taking_part_) processes_[c]->Finish(empty_ns);
     if (arena_->AnyBrokenCanary()) {
       return BlameFor(taking_part_.front(),
                       Fault{{Outcome::Kind::kOk, kOutside, kOutside}, true, true, 0});
@@ -181,6 +180,7 @@ class Round {
   const std::vector<Contestant>& contestants_;
   Arena* arena_;
   CallValues* values_;
+  CoreThread* there_;
   const MeasureOptions& options_;
   const uint32_t launch_;
   Measurement* into_;
@@ -233,11 +233,12 @@ Result<Measurement> Measure(const std::vector<Contestant>& contestants, Arena* a
   measurement.outputs.resize(contestants.size());
   measurement.errors.resize(contestants.size());
   const CoreAvoidance away(options.core);
+  CoreThread there(options.core);
   const CoreCounters before = CoreCounters::Read(options.core);
   const auto begin = RunnerProcess::Clock::now();
   const uint64_t begin_ticks = SecondClock();
   for (uint32_t launch = 0; launch < options.rounds; ++launch) {
-    Round round(contestants, arena, values, options, launch, &measurement);
+    Round round(contestants, arena, values, &there, options, launch, &measurement);
     Result<bool> whole = round.Run();
     if (!whole.ok()) return whole.error();
     if (!*whole) break;

@@ -53,6 +53,7 @@ const char* Name(CacheState state);
 struct MeasureOptions {
   uint32_t rounds = 3;
   uint32_t windows = 10;       // per call, contestant and round, warm-up left out
+  uint32_t most_windows = 10;  // where they are short
   uint32_t least_windows = 3;  // where a call takes long
   double window_ns = 300e3;    // length to aim at: shorter calls are put together
   double turn_ns = 4e6;        // no more windows than fit into this time
@@ -74,8 +75,7 @@ struct LaunchSamples {
   uint32_t launch = 0;
   size_t call = 0;
   double call_ns = 0;                // one call, from all windows: what inference uses
-  double early_ns = 0;               // of it: work found before the clock, see plausible.h
-  HarnessCost harness;               // what was taken off
+  HarnessCost harness;               // what was taken off, see plausible.h
   double copy_ns = 0;                // of a copy of as many bytes in the same harness; trusted ones
   double overhead_ns = 0;            // of a window without calls, as its windows tell
   Growth growth = Growth::kUnknown;  // whether windows grow with their calls as they should
@@ -115,9 +115,9 @@ struct Measurement {
 // With a device, enough that what is there once in a window weighs little.
 std::vector<uint32_t> SlotsFor(const std::vector<CallSpec>& calls, bool on_host = true);
 
-// How contestants that are not trusted behave before their windows is compared with the first that
-// is and takes part; without one it is not compared. `stop`, when given, is asked after each round
-// but the last; true ends the measurement there.
+// What a window takes without its calls is measured by the first contestant that is trusted and
+// takes part; without one, by each process before foreign code is in it. `stop`, when given, is
+// asked after each round but the last; true ends the measurement there.
 Result<Measurement> Measure(const std::vector<Contestant>& contestants, Arena* arena,
                             CallValues* values, const MeasureOptions& options,
                             const std::function<bool(const Measurement&)>& stop = nullptr);

@@ -21,14 +21,15 @@ constexpr double kMostLateNs = 500;  // longer: the judge was not looking
 constexpr uint32_t kFirstLooks = 2;  // windows in which calls are checked in full
 constexpr uint32_t kLooks = 4;  // then one in so many; in the others, calls that seem unwritten
 constexpr double kWarmUpNs = 100e3;  // of calls before the values of a window are laid out
-// Between being ready, the call and its end the judge does next to nothing; longer: it did not run.
-constexpr double kMostHeldUpNs = 20e3;
 constexpr double kSlowCallNs = 5e6;
+// Of windows that are shorter more are taken: what being let go on takes differs by a microsecond.
+constexpr double kShortWindowNs = 100e3;
 constexpr size_t kRetakes = 3;  // windows for each that is wanted, where others are disturbed
-// Being ready takes microseconds.
-constexpr std::chrono::seconds kReadyDeadline{10};
 constexpr size_t kDrawsAtOnce = 512;
 constexpr int kEmptyOrders = 25;        // to measure what the harness costs
+constexpr int kThawedOrders = 9;        // the same of orders to a process that is stopped
+constexpr uint32_t kEmptyWindows = 4;   // of each call in a trusted process
+constexpr size_t kLeastEmpty = 3;       // fewer say nothing
 constexpr uint32_t kEmptyCalls = 1024;  // at most, in one order
 constexpr int kCopyOrders = 5;
 constexpr uint64_t kCopyBytes = 1 << 20;  // in one order
@@ -42,18 +43,15 @@ double LowerQuartile(std::vector<double> values) {
   return *at;
 }
 
-double Nanoseconds(Clock::duration d) {
-  return std::chrono::duration<double, std::nano>(d).count();
-}
-
 }  // namespace
 
 Result<std::unique_ptr<TimedProcess>> TimedProcess::Launch(const Contestant& contestant,
                                                            size_t number, uint32_t launch,
                                                            Arena* arena, CallValues* values,
+                                                           CoreThread* there,
                                                            const MeasureOptions& options) {
   std::unique_ptr<TimedProcess> made(
-      new TimedProcess(contestant, number, launch, arena, values, options));
+      new TimedProcess(contestant, number, launch, arena, values, there, options));
   // Every process gets a copy of its library that was written just now, in the same way.
   std::ofstream file(made->file_, std::ios::binary);
   file << contestant.library;
@@ -67,15 +65,19 @@ Result<std::unique_ptr<TimedProcess>> TimedProcess::Launch(const Contestant& con
   auto process = RunnerProcess::Start(runner, *arena);
   if (!process.ok()) return process.error();
   made->process_ = std::move(*process);
+  made->process_->GiveOrdersBy(
+      [there](std::function<void()> give) { there->Post(std::move(give)); });
   return made;
 }
 
 TimedProcess::TimedProcess(const Contestant& contestant, size_t number, uint32_t launch,
-                           Arena* arena, CallValues* values, const MeasureOptions& options)
+                           Arena* arena, CallValues* values, CoreThread* there,
+                           const MeasureOptions& options)
     : options_(options),
       contestant_(contestant),
       arena_(arena),
       values_(values),
+      there_(there),
       random_(options.seed, "measure/" + options.stream + "/" + std::to_string(launch) + "/" +
                                 std::to_string(number)),
       file_(options.folder + "/launch-" + std::to_string(launch) + "-" + std::to_string(number) +
@@ -91,6 +93,7 @@ TimedProcess::TimedProcess(const Contestant& contestant, size_t number, uint32_t
 }
 
 TimedProcess::~TimedProcess() {
+  there_->Wait();
   process_.reset();
   unlink(file_.c_str());
 }
@@ -125,10 +128,21 @@ bool TimedProcess::MeasureHarness() {
       calls.push_back(times.ns);
     }
     const double order = LowerQuartile(orders);
+    double from_thaw = order;
+    if (contestant_.device.on_host()) {
+      std::vector<double> thawed;
+      for (int i = 0; i < kThawedOrders; ++i) {
+        if (!Freeze(call)) return false;
+        if (Outcome outcome = process_->CallNothing(number, {}, &times); !outcome.ok())
+          return Fail(outcome, call);
+        thawed.push_back(times.ns);
+      }
+      from_thaw = Median(thawed);
+    }
     const auto each = [order](double ns, size_t count) {
       return std::max(ns - order, 0.0) / static_cast<double>(count);
     };
-    samples_[call].harness = {order, each(LowerQuartile(calls), slots_.size())};
+    samples_[call].harness = {from_thaw, each(LowerQuartile(calls), slots_.size())};
     if (!contestant_.trusted) continue;  // one of each launch is enough
     const uint64_t slot_bytes = std::max<uint64_t>(arena_->calls()[call].slot_bytes(), 1);
     const auto some = std::clamp<uint64_t>(kCopyBytes / slot_bytes, 1, slots_.size());
@@ -161,9 +175,17 @@ bool TimedProcess::Slow(size_t call) const { return paces_[call].call_ns > kSlow
 bool TimedProcess::Wants(size_t call) const {
   const size_t kept = samples_[call].windows.size();
   const uint32_t good = paces_[call].undisturbed;
+  if (LacksEmpty(call) && kept < kRetakes * options_.most_windows) return true;
   if (good < options_.least_windows) return kept < kRetakes * options_.least_windows;
-  return good < options_.windows && kept < kRetakes * options_.windows &&
+  if (good >= options_.windows && paces_[call].spent_ns >= options_.windows * kShortWindowNs)
+    return false;
+  return good < options_.most_windows && kept < kRetakes * options_.most_windows &&
          paces_[call].spent_ns < options_.turn_ns;
+}
+
+// Who is trusted tells what a window takes without calls.
+bool TimedProcess::LacksEmpty(size_t call) const {
+  return contestant_.trusted && contestant_.device.on_host() && paces_[call].empty < kEmptyWindows;
 }
 
 // Windows of random length, now and then without a call: how they grow is looked at.
@@ -174,6 +196,7 @@ uint32_t TimedProcess::CallsFor(size_t call) {
   const uint32_t most = std::max(arena_->slots(call) / 2, 1u);
   const double wanted = std::max(1.0, options_.window_ns / pace.call_ns);
   const auto full = static_cast<uint32_t>(std::min<double>(most, wanted));
+  if (LacksEmpty(call) && (pace.undisturbed >= options_.windows || random_.Below(3) == 0)) return 0;
   if (random_.Below(12) == 0) return 0;
   return full - static_cast<uint32_t>(random_.Below(full / 2 + 1));
 }
@@ -204,58 +227,36 @@ DrawnCall TimedProcess::Draw(uint16_t slot) {
   return {slot, draw, next_turn_++};
 }
 
+// On the host the order is there before the process is let go on, and its time begins then: values
+// that can be read before the clock is started are worked on before it is started.
 bool TimedProcess::TimeWindow(size_t call, bool keep) {
   const uint32_t count = CallsFor(call);
   if (!WarmUp(call)) return false;
-  LayOut(call, count);
-  const auto number = static_cast<uint32_t>(call);
-  OrderTimes ready, called;
-  const double cpu_before = process_->watched().CpuNs();
-  const WatchedProcess::Times leader_before = process_->watched().LeaderTimes();
-  if (!MakeReady(call, &ready)) return false;
-  const Clock::time_point prepared = Clock::now();
+  there_->Run([&] { LayOut(call, count); });
+  OrderTimes called;
   const double waited_before = process_->watched().LeaderTimes().waiting_ns;
   sightings_.clear();
-  const Outcome outcome =
-      process_->Call(number, slots_, options_.deadline, &called, [&] { Sight(call); });
+  const Outcome outcome = process_->Call(static_cast<uint32_t>(call), slots_, options_.deadline,
+                                         &called, [&] { Sight(call); });
   if (!outcome.ok()) return Fail(outcome, call);
-  const Clock::time_point answered = Clock::now();
   if (!Freeze(call)) return false;
-  // Read while it is stopped, since of a running process the kernel may be a tick behind: what is
-  // left of the CPU time besides the call and the spinning while the judge was late, in noticing
-  // that it was ready or in ordering the call. Of these it spent none while it waited for the core,
-  // but for its own threads. What stopping takes is left in: nobody but the kernel knows how long
-  // it should, and the trusted process has it too.
-  const WatchedProcess::Times after = process_->watched().LeaderTimes();
-  const double cpu = process_->watched().CpuNs() - cpu_before;
-  const double waited = after.waiting_ns - waited_before;
-  const double own_threads = cpu - (after.running_ns - leader_before.running_ns);
-  waited_ns_ += waited;
-  const double held_up = Nanoseconds(answered - prepared) - called.ns - called.around_ns;
-  const double late = ready.late_ns + held_up;
+  waited_ns_ += process_->watched().LeaderTimes().waiting_ns - waited_before;
   Pace& pace = paces_[call];
   ++pace.seen;
   if (!Judge(call, IsLookedAt(call))) return false;
   if (count > 0) {
-    pace.call_ns = called.ns / count;
+    pace.call_ns = std::max(called.ns - samples_[call].harness.order_ns, 1.0) / count;
     pace.last_slots = slots_;
   }
   if (!keep) return true;
   TimedWindow window;
   window.calls = count;
   window.ns = called.ns;
-  // With a device nothing of the kernel runs on the host.
-  if (contestant_.device.on_host()) {
-    window.before_ns =
-        cpu - (called.ns + late - std::max(waited - std::max(own_threads, 0.0), 0.0));
-    window.late_ns = late;
-  }
   window.ticks = static_cast<double>(called.ticks);
-  window.disturbed = called.late_ns > std::max(kMostLateNs, 0.01 * called.ns) ||
-                     held_up > kMostHeldUpNs || ready.late_ns > kMostHeldUpNs;
+  window.disturbed = called.late_ns > std::max(kMostLateNs, 0.01 * called.ns);
   samples_[call].windows.push_back(window);
   if (window.disturbed) return true;
-  ++pace.undisturbed;
+  ++(count == 0 ? pace.empty : pace.undisturbed);
   pace.spent_ns += called.ns;
   return true;
 }
@@ -264,19 +265,6 @@ bool TimedProcess::TimeWindow(size_t call, bool keep) {
 bool TimedProcess::IsLookedAt(size_t call) {
   const uint32_t seen = paces_[call].seen;
   return contestant_.trusted ? seen == 1 : seen <= kFirstLooks || random_.Below(kLooks) == 0;
-}
-
-// An order without work: the process is awake and waits when the one that counts comes.
-bool TimedProcess::MakeReady(size_t call, OrderTimes* ready) {
-  const Outcome outcome = process_->Touch(static_cast<uint32_t>(call), {}, kReadyDeadline, ready);
-  if (!outcome.ok()) return Fail(outcome, call);
-  ready_ns_ += ready->ns;
-  if (ready_ns_ < Nanoseconds(std::max<Clock::duration>(options_.deadline, kReadyDeadline)))
-    return true;
-  char text[100];
-  std::snprintf(text, sizeof(text), "took %.1f s in all to be ready for its calls",
-                ready_ns_ / 1e9);
-  return Fail({Outcome::Kind::kTimeout, text}, call);
 }
 
 // Calls the function on the slots of its last window, untimed: its code, its branches and the
@@ -308,7 +296,6 @@ bool TimedProcess::Freeze(size_t call) {
 // Draws slots and fills them, on the core where they will be used, so that they lie in its caches;
 // or flushes them from all.
 void TimedProcess::LayOut(size_t call, uint32_t count) {
-  const CoreVisit there(options_.core);
   DrawSlots(call, count);
   drawn_.clear();
   for (const uint16_t slot : slots_) {
@@ -384,9 +371,19 @@ bool TimedProcess::CheckCalls(size_t call, const std::vector<DrawnCall>& drawn) 
   return fault->empty() || Fail({Outcome::Kind::kOk, *fault}, call, true);
 }
 
-bool TimedProcess::Finish(const TimedProcess* trusted) {
-  for (size_t call = 0; call < samples_.size(); ++call) {
-    LaunchSamples& samples = samples_[call];
+// Of all calls: it is the same for each, and few windows are without calls.
+double TimedProcess::EmptyWindowNs() const {
+  std::vector<double> empty;
+  for (const LaunchSamples& samples : samples_) {
+    for (const TimedWindow& window : samples.windows) {
+      if (window.calls == 0 && !window.disturbed) empty.push_back(window.ns);
+    }
+  }
+  return empty.size() >= kLeastEmpty ? Median(empty) : NAN;
+}
+
+void TimedProcess::Finish(double empty_ns) {
+  for (LaunchSamples& samples : samples_) {
     std::vector<Window> windows;
     for (const TimedWindow& window : samples.windows) {
       if (!window.disturbed) windows.push_back({static_cast<double>(window.calls), window.ns});
@@ -394,20 +391,9 @@ bool TimedProcess::Finish(const TimedProcess* trusted) {
     const CallTime line = EstimateCallTime(windows);
     samples.growth = line.growth;
     samples.overhead_ns = line.overhead_ns;
+    if (contestant_.device.on_host() && !std::isnan(empty_ns)) samples.harness.order_ns = empty_ns;
     samples.call_ns = CallTimeOf(samples.windows, samples.harness);
-    if (trusted == nullptr) continue;
-    const EarlyWork early = WorkBeforeTheClock(samples.windows, trusted->samples_[call].windows);
-    // Threads that have nothing to do are woken and stopped with the rest, which is charged, but no
-    // cheat.
-    if (!early.refuse.empty() && !process_->watched().HasThreads()) {
-      return Fail({Outcome::Kind::kCheated, early.refuse, "worked before the clock was started"},
-                  call);
-    }
-    const double charged = CallTimeOf(samples.windows, samples.harness, early);
-    samples.early_ns = charged - samples.call_ns;
-    samples.call_ns = charged;
   }
-  return true;
 }
 
 }  // namespace kev

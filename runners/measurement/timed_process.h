@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "engine/core/random.h"
+#include "runners/measurement/core_visit.h"
 #include "runners/measurement/measure.h"
 
 namespace kev {
@@ -28,7 +29,7 @@ class TimedProcess {
   // Starts launching; Ready waits for it.
   static Result<std::unique_ptr<TimedProcess>> Launch(const Contestant& contestant, size_t number,
                                                       uint32_t launch, Arena* arena,
-                                                      CallValues* values,
+                                                      CallValues* values, CoreThread* there,
                                                       const MeasureOptions& options);
   ~TimedProcess();
 
@@ -41,9 +42,11 @@ class TimedProcess {
   bool Slow(size_t call) const;
   // Whether more windows of this call are wanted.
   bool Wants(size_t call) const;
-  // Closes its books: call times, checks over all windows. `trusted`: a process of the same launch
-  // to compare it with, or null. False: see fault().
-  bool Finish(const TimedProcess* trusted);
+  // Median of its windows without calls; NaN when there are too few to say.
+  double EmptyWindowNs() const;
+  // Closes its books: call times. `empty_ns`: what a window without calls takes by a process that
+  // is trusted, or NaN.
+  void Finish(double empty_ns);
 
   const Fault& fault() const { return fault_; }
   const RunnerProcess& process() const { return *process_; }
@@ -64,22 +67,23 @@ class TimedProcess {
   struct Pace {
     double call_ns = 0;                // rough; 0: not known yet
     uint32_t seen = 0;                 // windows so far, warm-up included
-    uint32_t undisturbed = 0;          // kept windows
-    double spent_ns = 0;               // in those
+    uint32_t undisturbed = 0;          // kept windows with calls
+    uint32_t empty = 0;                // kept ones without, undisturbed too
+    double spent_ns = 0;               // in both
     std::vector<uint16_t> last_slots;  // of the last window that had any
   };
 
   TimedProcess(const Contestant& contestant, size_t number, uint32_t launch, Arena* arena,
-               CallValues* values, const MeasureOptions& options);
+               CallValues* values, CoreThread* there, const MeasureOptions& options);
   bool Fail(const Outcome& outcome, size_t call, bool wrong = false);
   bool MeasureHarness();
   bool SetUpAll();
+  bool LacksEmpty(size_t call) const;
   uint32_t CallsFor(size_t call);
   void DrawSlots(size_t call, uint32_t count);
   DrawnCall Draw(uint16_t slot);
   bool WarmUp(size_t call);
   bool IsLookedAt(size_t call);
-  bool MakeReady(size_t call, OrderTimes* ready);
   bool Freeze(size_t call);  // false: it could not be stopped
   void LayOut(size_t call, uint32_t count);
   void Sight(size_t call);
@@ -90,6 +94,7 @@ class TimedProcess {
   const Contestant& contestant_;
   Arena* arena_;
   CallValues* values_;
+  CoreThread* there_;
   CounterRandom random_;
   std::string file_;
   std::unique_ptr<RunnerProcess> process_;
@@ -103,7 +108,6 @@ class TimedProcess {
   uint64_t next_turn_ = 0;
   double clock_ghz_ = 0;
   double waited_ns_ = 0;
-  double ready_ns_ = 0;  // from thaws to being ready
 };
 
 }  // namespace kev

@@ -216,6 +216,7 @@ class Profiling {
     contest_.sequential = contest_.final && !claim && launches == 0;
     if (contest_.final) {
       options.windows = 12;
+      options.most_windows = 48;
       options.least_windows = 4;
       options.turn_ns = 5e6;
     }

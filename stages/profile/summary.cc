@@ -238,7 +238,7 @@ Value FactsOf(const Measurement& measurement, const TimedSet& set, const Task& t
 std::string SamplesBlob(const Measurement& measurement, const TimedSet& set,
                         const Contest& contest) {
   Value blob;
-  blob.Set("format", 2);
+  blob.Set("format", 3);
   blob.Set("unit", "ns of a window of so many calls");
   blob.Set("conditions", measurement.conditions.ToValue());
   Value::List contestants, workloads, launches;
@@ -259,18 +259,15 @@ std::string SamplesBlob(const Measurement& measurement, const TimedSet& set,
     entry.Set("order_ns", launch.harness.order_ns);
     entry.Set("empty_call_ns", launch.harness.call_ns);
     entry.Set("copy_ns", launch.copy_ns);
-    if (launch.early_ns > 0) entry.Set("early_ns", launch.early_ns);
-    Value::List calls, ns, before, disturbed;
+    Value::List calls, ns, disturbed;
     for (size_t i = 0; i < launch.windows.size(); ++i) {
       const TimedWindow& window = launch.windows[i];
       calls.emplace_back(static_cast<int64_t>(window.calls));
       ns.emplace_back(window.ns);
-      before.emplace_back(window.before_ns);
       if (window.disturbed) disturbed.emplace_back(static_cast<int64_t>(i));
     }
     entry.Set("calls", std::move(calls));
     entry.Set("ns", std::move(ns));
-    entry.Set("before_ns", std::move(before));
     entry.Set("disturbed", std::move(disturbed));
     launches.push_back(std::move(entry));
   }
