@@ -34,8 +34,6 @@ constexpr uint32_t kEmptyCalls = 1024;  // at most, in one order
 constexpr int kCopyOrders = 5;
 constexpr uint64_t kCopyBytes = 1 << 20;  // in one order
 
-using Clock = RunnerProcess::Clock;
-
 // Of what can only be held up, never be too quick.
 double LowerQuartile(std::vector<double> values) {
   const auto at = values.begin() + static_cast<ptrdiff_t>(values.size() / 4);

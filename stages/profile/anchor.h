@@ -11,20 +11,29 @@
 #include <string>
 
 #include "engine/core/value.h"
+#include "runners/measurement/measure.h"
 #include "runners/statistics/statistics.h"
 #include "stages/profile/timed_set.h"
 
 namespace kev {
 
-// Over the strongest baseline, in log ratio.
 struct Anchor {
-  Interval speedup;                         // over the visible workloads
-  std::map<std::string, double> workloads;  // by name, the visible ones
+  struct Figures {
+    double speedup = 0;     // log ratio, over the strongest baseline
+    double latency_ns = 0;  // of a call then
+  };
+  Interval speedup;                          // log ratio, over the visible workloads
+  std::map<std::string, Figures> workloads;  // by name, the visible ones
 };
 
 // `incumbent`: as the engine gives it in settings["incumbent"], {speedup, speedup_low,
-// speedup_high, workloads: {name: speedup}}. `baseline_ns`: of a call of the strongest baseline.
+// speedup_high, workloads: {name: {speedup, latency_ns}}}. `baseline_ns`: of a call of the
+// strongest baseline.
 std::optional<Anchor> AnchorFrom(const Value& incumbent, const TimedSet& set, double baseline_ns);
+// Whether the incumbent, the contestant of this number, is as fast as it was: one that is slower
+// now makes everybody beside it seem faster.
+bool Holds(const Anchor& anchor, const Measurement& measurement, const TimedSet& set,
+           size_t incumbent);
 
 }  // namespace kev
 

@@ -258,7 +258,14 @@ class Profiling {
     for (;;) {
       Result<Measurement> measured =
           Measure(contest_.contestants, set_->arena.get(), set_->values.get(), options, enough);
-      if (!measured.ok() || !measured->refusal.has_value()) return measured;
+      if (!measured.ok()) return measured;
+      if (!measured->refusal.has_value()) {
+        if (!contest_.anchor || measured->cancelled ||
+            Holds(*contest_.anchor, *measured, *set_, contest_.incumbent))
+          return measured;
+        LeaveOutIncumbent("it is not as fast as it was measured to be");
+        continue;
+      }
       const Refusal& refusal = *measured->refusal;
       const auto rival =
           std::find(contest_.rivals.begin(), contest_.rivals.end(), refusal.contestant);
@@ -266,22 +273,29 @@ class Profiling {
       const bool is_incumbent = contest_.incumbent != 0 && refusal.contestant == contest_.incumbent;
       if ((!is_rival && !is_incumbent) || refusal.outcome.kind == Outcome::Kind::kBroken)
         return measured;
-      Value& told = is_rival ? left_out_.Set(contest_.contestants[refusal.contestant].name)
-                             : incumbent_left_out_;
-      told.Set("refused", refusal.outcome.message);
-      if (is_rival) {
-        contest_.rivals.erase(rival);
-      } else {
-        told.Set("name", incumbent_.name);
-        contest_.incumbent = 0;
-        contest_.anchor.reset();
-        contest_.contestants[contest_.baseline].called = true;
+      if (is_incumbent) {
+        LeaveOutIncumbent(refusal.outcome.message);
+        continue;
       }
-      contest_.contestants.erase(contest_.contestants.begin() +
-                                 static_cast<ptrdiff_t>(refusal.contestant));
-      for (std::vector<size_t>* indices : {&contest_.rivals, &contest_.others}) {
-        for (size_t& index : *indices) index -= index > refusal.contestant ? 1 : 0;
-      }
+      left_out_.Set(contest_.contestants[refusal.contestant].name)
+          .Set("refused", refusal.outcome.message);
+      contest_.rivals.erase(rival);
+      LeaveOut(refusal.contestant);
+    }
+  }
+
+  void LeaveOutIncumbent(const std::string& why) {
+    incumbent_left_out_.Set("name", incumbent_.name);
+    incumbent_left_out_.Set("refused", why);
+    LeaveOut(std::exchange(contest_.incumbent, 0));
+    contest_.anchor.reset();
+    contest_.contestants[contest_.baseline].called = true;
+  }
+
+  void LeaveOut(size_t contestant) {
+    contest_.contestants.erase(contest_.contestants.begin() + static_cast<ptrdiff_t>(contestant));
+    for (std::vector<size_t>* indices : {&contest_.rivals, &contest_.others}) {
+      for (size_t& index : *indices) index -= index > contestant ? 1 : 0;
     }
   }
 

@@ -53,7 +53,8 @@ std::vector<double> LogRatiosOverStrongest(const Measurement& measurement, const
                                            const Contest& contest, size_t call) {
   if (!contest.anchor) return measurement.LogRatios(contest.baseline, contest.candidate, call);
   std::vector<double> ratios = measurement.LogRatios(contest.incumbent, contest.candidate, call);
-  for (double& ratio : ratios) ratio += contest.anchor->workloads.at(set.workloads[call].name);
+  for (double& ratio : ratios)
+    ratio += contest.anchor->workloads.at(set.workloads[call].name).speedup;
   return ratios;
 }
 
@@ -74,7 +75,7 @@ double BaselineNs(const Measurement& measurement, const TimedSet& set, const Con
                   size_t call) {
   if (!contest.anchor) return Median(measurement.CallTimes(contest.baseline, call));
   return Median(measurement.CallTimes(contest.incumbent, call)) *
-         std::exp(contest.anchor->workloads.at(set.workloads[call].name));
+         std::exp(contest.anchor->workloads.at(set.workloads[call].name).speedup);
 }
 
 double BandOf(const Measurement& measurement, const TimedSet& set, const Contest& contest) {

@@ -87,13 +87,15 @@ TEST_CASE("a profile job knows how fast the incumbent was measured to be, and of
   for (const double speedup : {1.5, 2.5}) {
     JobResult measured = Measured(speedup);
     measured.facts.Set("workloads").Set("square").Set("speedup", speedup);
+    measured.facts.Set("workloads").Set("square").Set("latency_ns", 100 / speedup);
     measured.facts.Set("workloads").Set("hidden").Set("held_out", true);
     run.Answer("confirm", measured);
     run.PlayBefore("confirm");
     const Value told = run.First("confirm").job.settings["incumbent"];
     CHECK(told["speedup"] == measured.facts["speedup"]);
     CHECK(told["speedup_low"] == measured.facts["speedup_low"]);
-    CHECK(told["workloads"]["square"].AsDouble() == speedup);
+    CHECK(told["workloads"]["square"]["speedup"].AsDouble() == speedup);
+    CHECK(told["workloads"]["square"]["latency_ns"].AsDouble() == 100 / speedup);
     CHECK_FALSE(told["workloads"].Has("hidden"));
   }
 }

@@ -121,13 +121,23 @@ TEST_CASE("a screening has few launches, visible workloads and no control") {
   CHECK(result.facts["bytes"].AsDouble() > 0);
 }
 
-// {speedup, low, high, workloads} of an incumbent, as an engine gives it.
-Value MeasuredBefore(double speedup) {
+// {speedup, low, high, workloads} of an incumbent, as an engine gives it; its calls take what this
+// kernel's take, `slower` times as long.
+Value MeasuredBefore(double speedup, const std::string& body, double slower = 1) {
+  KernelTask task;
+  task.Add("candidate", "c1", body);
+  task.Add("baseline", "plain", Repeated(20));
+  const JobResult result = Profile(&task, "screen", "1000x");
+  REQUIRE_MESSAGE(result.verdict == Verdict::kOk, result.message);
   Value told;
   told.Set("speedup", speedup);
   told.Set("speedup_low", speedup * 0.98);
   told.Set("speedup_high", speedup * 1.02);
-  for (const char* name : {"square", "long"}) told.Set("workloads").Set(name, speedup);
+  for (const char* name : {"square", "long"}) {
+    Value& one = told.Set("workloads").Set(name);
+    one.Set("speedup", speedup);
+    one.Set("latency_ns", result.facts["workloads"][name]["latency_ns"].AsDouble() / slower);
+  }
   return told;
 }
 
@@ -152,7 +162,7 @@ TEST_CASE(
   task.Add("candidate", "c9", Repeated(500));
   task.Add("incumbent", "c1", Repeated(1000));
   task.Add("baseline", "plain", Repeated(4000));
-  task.job.settings.Set("incumbent", MeasuredBefore(4));
+  task.job.settings.Set("incumbent", MeasuredBefore(4, Repeated(1000)));
   const JobResult result = Profile(&task, "screen");
   REQUIRE_MESSAGE(!result.failure.has_value(), result.message);
   REQUIRE_MESSAGE(result.verdict == Verdict::kOk, result.message);
@@ -179,12 +189,26 @@ TEST_CASE("a quick baseline, or an incumbent that is hardly faster, is no reason
     task.Add("candidate", "c9", Repeated(repeats / 4));
     task.Add("incumbent", "c1", Repeated(repeats / 4));
     task.Add("baseline", "plain", Repeated(repeats));
-    task.job.settings.Set("incumbent", MeasuredBefore(speedup));
+    task.job.settings.Set("incumbent", MeasuredBefore(speedup, Repeated(repeats / 4)));
     const JobResult result = Profile(&task, "screen");
     REQUIRE_MESSAGE(result.verdict == Verdict::kOk, result.message);
     CHECK_FALSE(result.facts.Has("incumbent"));
     CHECK(WindowsWithCalls(task, result)[0] > 0);
   }
+}
+
+TEST_CASE("an incumbent that has become slow is no anchor: all beside it would seem faster") {
+  KernelTask task;
+  task.Add("candidate", "c9", Repeated(1000));
+  task.Add("incumbent", "c1", Repeated(2000));
+  task.Add("baseline", "plain", Repeated(2000));
+  task.job.settings.Set("incumbent", MeasuredBefore(4, Repeated(2000), 4));
+  const JobResult result = Profile(&task, "screen");
+  REQUIRE_MESSAGE(!result.failure.has_value(), result.message);
+  REQUIRE_MESSAGE(result.verdict == Verdict::kOk, result.message);
+  CHECK(result.facts["incumbent"]["refused"].AsString().find("not as fast") != std::string::npos);
+  CHECK(result.facts["speedup"].AsDouble() < 3);
+  CHECK(WindowsWithCalls(task, result)[0] > 0);
 }
 
 TEST_CASE("an incumbent that fails is left out: the candidate is not to blame") {
@@ -194,7 +218,7 @@ TEST_CASE("an incumbent that fails is left out: the candidate is not to blame") 
     task.Add("incumbent", "c1",
              std::string("static int calls; if (++calls > 3) __builtin_trap(); ") + kTwiceRight);
     task.Add("baseline", "plain", Repeated(2000));
-    task.job.settings.Set("incumbent", MeasuredBefore(4));
+    task.job.settings.Set("incumbent", MeasuredBefore(4, Repeated(500)));
     const JobResult result = Profile(&task, rigor);
     REQUIRE_MESSAGE(!result.failure.has_value(), result.message);
     REQUIRE_MESSAGE(result.verdict == Verdict::kOk, result.message);
