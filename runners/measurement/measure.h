@@ -57,6 +57,8 @@ struct MeasureOptions {
   uint32_t least_windows = 3;  // where a call takes long
   double window_ns = 300e3;    // length to aim at: shorter calls are put together
   double turn_ns = 4e6;        // no more windows than fit into this time
+  // Of those that are not trusted, one window in so many is checked in full, the first in any case.
+  uint32_t look_every = 4;
   CacheState cache = CacheState::kWarm;
   int core = -1;
   std::string folder;    // scratch

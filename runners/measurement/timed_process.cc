@@ -18,8 +18,7 @@ namespace {
 
 constexpr uint32_t kSightings = 16;  // elements looked at when an answer is seen
 constexpr double kMostLateNs = 500;  // longer: the judge was not looking
-constexpr uint32_t kFirstLooks = 2;  // windows in which calls are checked in full
-constexpr uint32_t kLooks = 4;  // then one in so many; in the others, calls that seem unwritten
+constexpr uint32_t kFirstLooks = 2;  // windows in which calls are checked in full in any case
 constexpr double kWarmUpNs = 100e3;  // of calls before the values of a window are laid out
 constexpr double kSlowCallNs = 5e6;
 // Of windows that are shorter more are taken: what being let go on takes differs by a microsecond.
@@ -262,7 +261,7 @@ bool TimedProcess::TimeWindow(size_t call, bool keep) {
 // Who is trusted, once; others so often that no window is safe for a cheat.
 bool TimedProcess::IsLookedAt(size_t call) {
   const uint32_t seen = paces_[call].seen;
-  return contestant_.trusted ? seen == 1 : seen <= kFirstLooks || random_.Below(kLooks) == 0;
+  return contestant_.trusted ? seen == 1 : seen <= kFirstLooks || random_.Below(options_.look_every) == 0;
 }
 
 // Calls the function on the slots of its last window, untimed: its code, its branches and the

@@ -214,6 +214,7 @@ class Profiling {
                      : claim           ? kClaimLaunches
                                        : kMostFinalLaunches;
     contest_.sequential = contest_.final && !claim && launches == 0;
+    if (!contest_.final) options.look_every = 2;  // of few windows, and a search has many tries
     if (contest_.final) {
       options.windows = 12;
       options.most_windows = 48;
