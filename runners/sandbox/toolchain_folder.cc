@@ -19,7 +19,8 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr uint64_t kMostFiles = 2'000;      // compilers leave a few
-constexpr uint64_t kGivenMargin = 1 << 20;  // files in memory take whole pages
+// Files in memory take whole pages, and the last few of a size are not always to be had.
+constexpr uint64_t kMargin = 1 << 20;
 
 class File {
  public:
@@ -119,7 +120,7 @@ Status ToolchainFolder::AddTo(SandboxPlan* plan, Isolation isolation) {
     plan->writable.emplace_back(path_, path_);
     return {};
   }
-  given_ += kGivenMargin;
+  given_ += kMargin;
   const auto fill = [path = path_, given = given_](int folder) -> Status {
     const File from(OpenFolder(path));
     const Copied copied = from.fd() < 0 ? Copied{errno} : CopyFiles(from.fd(), folder, given);
@@ -141,7 +142,8 @@ bool ToolchainFolder::TooManyInMemory(int folder) {
   struct statfs info{};
   if (fstatfs(folder, &info) != 0) return false;
   const bool too_many = info.f_files - info.f_ffree > kMostFiles;
-  was_full_ = was_full_ || info.f_bavail == 0 || too_many;
+  was_full_ = was_full_ || too_many ||
+              info.f_bavail * static_cast<uint64_t>(info.f_bsize) < kMargin;
   return too_many;
 }
 
