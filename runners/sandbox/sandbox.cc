@@ -311,8 +311,8 @@ void WaitUntilGone(int pidfd) {
   }
 }
 
-// The folder `path` of the sandbox whose first process is `first`, once everything is mounted there;
-// -1 when it ended before. A guardian does not say when it is ready, but it waits until we let the
+// The folder `path` of the sandbox whose first process is `first`, once everything is mounted
+// there; -1 when it ended before. A guardian does not say when it is ready, but it waits until we let the
 // program go; until then its folder is ours or none.
 int OpenInside(const std::string& path, pid_t first, int first_pidfd) {
   const std::string inside = "/proc/" + std::to_string(first) + "/root" + path;
