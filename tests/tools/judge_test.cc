@@ -1,9 +1,14 @@
 // `kevolve judge` and `kevolve validate --qualify` as a user or another program runs them:
 // verdicts, exit codes, the keys of the JSON object, and what is said of bad input.
 #include <doctest/doctest.h>
+#include <fcntl.h>
 #include <signal.h>
+#include <sys/file.h>
+#include <unistd.h>
 
 #include <filesystem>
+#include <fstream>
+#include <set>
 
 #include "tests/tools/support/contains.h"
 #include "tests/tools/support/tiny.h"
@@ -396,6 +401,31 @@ TEST_CASE("an interrupted judgement is none") {
   CheckErrorObject(result, kExitInterrupted);
   CHECK(fs::is_empty(temporary));
   CheckNobodyLeft(judged.sandbox);
+}
+
+TEST_CASE("what a judge that was killed left behind is removed by the next, and nothing else") {
+  Judged judged;
+  const std::string temporary = judged.sandbox.Path("temporary");
+  judged.sandbox.environment["TMPDIR"] = temporary;
+  const auto make = [&](const std::string& name, std::chrono::hours age) {
+    fs::create_directories(temporary + "/" + name + "/attempt-1");
+    fs::last_write_time(temporary + "/" + name, fs::file_time_type::clock::now() - age);
+  };
+  make("kevolve-judge-gone", std::chrono::hours(2));
+  make("kevolve-judge-new", std::chrono::hours(0));
+  make("kevolve-judge-busy", std::chrono::hours(2));
+  make("other-gone", std::chrono::hours(2));
+  std::ofstream(temporary + "/kevolve-code-gone") << "code";
+  fs::last_write_time(temporary + "/kevolve-code-gone",
+                      fs::file_time_type::clock::now() - std::chrono::hours(2));
+  const int busy = open((temporary + "/kevolve-judge-busy").c_str(), O_RDONLY | O_CLOEXEC);
+  REQUIRE(flock(busy, LOCK_EX) == 0);
+  judged.Judge(judged.Kernel("no C at all"));
+  close(busy);
+  std::set<std::string> left;
+  for (const auto& entry : fs::directory_iterator(temporary))
+    left.insert(entry.path().filename().string());
+  CHECK(left == std::set<std::string>{"kevolve-judge-new", "kevolve-judge-busy", "other-gone"});
 }
 
 TEST_CASE("a task that refuses what nobody computed is not hackable") {
