@@ -5,10 +5,9 @@
 // x86-64-v3 (TwinArguments, remarks.h): the counts are the twin's and say so. They are its own
 // word, too: what is counted shares its memory with valgrind. A library that holds valgrind's
 // requests, with which counting can be switched off, is not counted; code that is made at run time,
-// in memory that is writable and executable, is not looked through, and a function that calls
-// itself is counted wrongly. Threads: any number at a time; a PerfCounters belongs to one thread.
-// Errors: kNotFound without valgrind; kUnavailable with the reason where there are no counters;
-// kInvalid when the function was never called.
+// in memory that is writable and executable, is not looked through. Threads: any number at a time;
+// a PerfCounters belongs to one thread. Errors: kNotFound without valgrind; kUnavailable with the
+// reason where there are no counters; kInvalid when the function was never called.
 #ifndef KEV_RUNNERS_ANALYSIS_CALL_COUNTS_H_
 #define KEV_RUNNERS_ANALYSIS_CALL_COUNTS_H_
 

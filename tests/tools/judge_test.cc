@@ -130,6 +130,24 @@ TEST_CASE("a kernel that is counted writes no more than a little, and what it sa
   Contains(absent, {"counts: the program wrote more than 64 MiB under valgrind"});
 }
 
+// It became a shell, which valgrind does not follow, and wrote counts of its own.
+TEST_CASE("a counted kernel does not become another program") {
+  Judged judged;
+  const std::string hostile =
+      "#include <fcntl.h>\n#include <unistd.h>\nstatic int once;\n" +
+      Scale(
+          "if (!once++ && open(\"probe\", O_CREAT | O_WRONLY, 0600) >= 0)\n"
+          "  execl(\"/bin/sh\", \"sh\", \"-c\",\n"
+          "        \"printf 'events: Ir\\\\ntotals: 7\\\\n' > callgrind.out\", (char*)0);\n"
+          "for (int64_t i = 0; i < n; ++i) y[i] = 3.0f * x[i];");
+  const std::string profile = judged.sandbox.Path("why.json");
+  const CommandResult result = judged.Judge(judged.Kernel(hostile),
+                                            {"--launches", "2", "--profile", profile, "--json"});
+  const std::string why = ReadFile(profile);
+  REQUIRE_MESSAGE(!why.empty(), result.err << result.out);
+  CHECK_MESSAGE(!Json::parse(why).contains("counts"), why);
+}
+
 TEST_CASE("a kernel that speaks to valgrind is not counted") {
   Judged judged;
   // CALLGRIND_TOGGLE_COLLECT, as valgrind's header has it.
