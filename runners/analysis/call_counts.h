@@ -2,9 +2,12 @@
 // CPU's own counters where there are any.
 //
 // Callgrind dies on AVX-512, so what is counted is a twin of the kernel that was compiled for
-// x86-64-v3 (TwinArguments, remarks.h): the counts are the twin's and say so. Threads: any number
-// at a time; a PerfCounters belongs to one thread. Errors: kNotFound without valgrind; kUnavailable
-// with the reason where there are no counters; kInvalid when the function was never called.
+// x86-64-v3 (TwinArguments, remarks.h): the counts are the twin's and say so. They are its own
+// word, too: what is counted shares its memory with valgrind. A library that holds valgrind's
+// requests, with which counting can be switched off, is not counted; code that is made at run time,
+// in memory that is writable and executable, is not looked through. Threads: any number at a time;
+// a PerfCounters belongs to one thread. Errors: kNotFound without valgrind; kUnavailable with the
+// reason where there are no counters; kInvalid when the function was never called.
 #ifndef KEV_RUNNERS_ANALYSIS_CALL_COUNTS_H_
 #define KEV_RUNNERS_ANALYSIS_CALL_COUNTS_H_
 
@@ -32,6 +35,10 @@ struct CallCounts {
 // A callgrind.out file with instruction addresses, of `calls` calls. `library`: the object whose
 // addresses are kept (its file name).
 Result<CallCounts> ParseCallgrind(std::string_view text, std::string_view library, double calls);
+
+// Whether a file holds the words that mark a request to valgrind, wherever they are: only code has
+// them, and data can become code.
+bool SpeaksToValgrind(std::string_view file);
 
 // Runs `argv`, a program that loads `library` and calls `function` `calls` times, under callgrind,
 // in a sandbox.

@@ -75,6 +75,8 @@ class Normaliser {
       if (s.type == SHT_DYNSYM || s.type == SHT_SYMTAB) AddFunctions(s);
     }
     for (const std::string& entry : entries_) {
+      if (Versions(entry) > 1)
+        return Error{Code::kInvalid, "the library defines several versions of " + entry};
       const ElfSymbol* symbol = FunctionOf(entry);
       if (symbol == nullptr)
         return Error{Code::kInvalid, "the library does not define the function " + entry};
@@ -83,8 +85,10 @@ class Normaliser {
       PutPlace(symbol->value);
     }
     Put(uint64_t{elf_.machine});
+    PutSegments();
     PutDynamic();
     if (elf_.machine != EM_CUDA) Relocations();
+    if (loads_others_) PutExports();
     for (const ElfSection& s : elf_.sections) {
       if (Counts(elf_, s)) PutSection(s);
     }
@@ -134,10 +138,30 @@ class Normaliser {
     return nullptr;
   }
 
+  // Which of several the loader takes is not for us to say.
+  size_t Versions(const std::string& name) const {
+    size_t defined = 0;
+    for (const ElfSection& s : elf_.sections) {
+      if (s.type != SHT_DYNSYM) continue;
+      for (const ElfSymbol& symbol : elf_.Symbols(s))
+        defined += symbol.section != SHN_UNDEF && symbol.name == name;
+    }
+    return defined;
+  }
+
   void AddFunctions(const ElfSection& table) {
     for (const ElfSymbol& symbol : elf_.Symbols(table)) {
       const bool function = symbol.type == STT_FUNC || symbol.type == STT_GNU_IFUNC;
       if (function && symbol.section != SHN_UNDEF) functions_.push_back(symbol);
+    }
+  }
+
+  // What may be done with memory: a stack that can be executed makes all of it so.
+  void PutSegments() {
+    for (const ElfSegment& segment : elf_.segments) {
+      if (segment.type != PT_LOAD && segment.type != PT_GNU_STACK) continue;
+      Put(uint64_t{segment.type});
+      Put(uint64_t{segment.flags});
     }
   }
 
@@ -155,9 +179,14 @@ class Normaliser {
         case DT_NEEDED:
         case DT_RPATH:
         case DT_RUNPATH:
+        case DT_AUDIT:
+        case DT_DEPAUDIT:
+        case static_cast<Elf64_Sxword>(DT_AUXILIARY):
+        case static_cast<Elf64_Sxword>(DT_FILTER):
+          loads_others_ =
+              loads_others_ || entry.d_tag != DT_NEEDED || !IsThere(NameOf(entry, names));
           Put(static_cast<uint64_t>(entry.d_tag));
-          Put(std::string_view(entry.d_un.d_val < names.size() ? names.data() + entry.d_un.d_val
-                                                               : ""));
+          Put(NameOf(entry, names));
           break;
         case DT_FLAGS:
         case DT_FLAGS_1:
@@ -176,6 +205,32 @@ class Normaliser {
         default:
           break;
       }
+    }
+  }
+
+  static std::string_view NameOf(const Elf64_Dyn& entry, std::string_view names) {
+    if (entry.d_un.d_val >= names.size()) return {};
+    const std::string_view rest = names.substr(entry.d_un.d_val);
+    return rest.substr(0, rest.find('\0'));
+  }
+
+  // A library that every process has bound before this one is loaded.
+  static bool IsThere(std::string_view library) {
+    return StartsWithAny(library, {"libc.so.", "libm.so.", "ld-linux"});
+  }
+
+  // Libraries that are loaded along look for their functions here, too.
+  void PutExports() {
+    std::vector<std::pair<std::string_view, uint64_t>> exports;
+    for (const ElfSection& s : elf_.sections) {
+      if (s.type != SHT_DYNSYM) continue;
+      for (const ElfSymbol& symbol : elf_.Symbols(s))
+        if (symbol.section != SHN_UNDEF) exports.emplace_back(symbol.name, symbol.value);
+    }
+    std::sort(exports.begin(), exports.end());
+    for (const auto& [name, value] : exports) {
+      Put(name);
+      PutPlace(value);
     }
   }
 
@@ -209,7 +264,11 @@ class Normaliser {
     PutPlace(rela.r_offset);
     Put(type);
     // A name stays even where the symbol is defined here: the loader may bind it elsewhere.
+    // So do how it is looked for and of whom: versions of one name are several functions.
     Put(symbol.name);
+    Put(symbol.version);
+    Put(symbol.library);
+    for (const uint8_t kind : {symbol.type, symbol.bind, symbol.visibility}) Put(uint64_t{kind});
     if (symbol.section != SHN_UNDEF) PutPlace(symbol.value);
     const bool address =
         elf_.machine == EM_X86_64 && (type == R_X86_64_RELATIVE || type == R_X86_64_IRELATIVE);
@@ -295,6 +354,7 @@ class Normaliser {
   std::vector<uint64_t> filled_by_loader_;
   uint64_t got_ = 0;
   bool layout_counts_ = false;
+  bool loads_others_ = false;
   std::string out_;
 };
 

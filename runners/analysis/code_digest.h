@@ -2,7 +2,9 @@
 //
 // Normalised are machine code, constants, initialised data, unwind tables and relocations of a
 // shared library, with addresses as (section, offset): the build id, debug information, comments,
-// symbol tables, and where the linker put a section do not count. What cannot be normalised with
+// symbol tables, and where the linker put a section do not count. Of symbols that the loader looks
+// for count name, version, library, binding and visibility; names of what is exported only where
+// libraries are loaded along, which may find it. What cannot be normalised with
 // certainty (code that does not decode cleanly, other machines) is taken with its addresses: then
 // equal code may count as different.
 //

@@ -5,7 +5,13 @@
 // SETUP: a function that is called once before, "" for none. FILE: see counted_call.h. Exit codes:
 // 0 called; 2 wrong use; 3 the library cannot be used.
 #include <dlfcn.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 
+#include <cerrno>
+#include <cstddef>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -132,6 +138,21 @@ int Fail(const char* what, const char* why) {
   return 3;
 }
 
+// No other program takes this process's place: it would not be counted, and could write counts
+// itself. Where that cannot be had there are no counts.
+bool StayThisProgram() {
+  sock_filter steps[] = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_execve, 1, 0),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_execveat, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+  };
+  const sock_fprog program{static_cast<unsigned short>(std::size(steps)), steps};
+  return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+         prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
+}
+
 int Main(int argc, char** argv) {
   if (argc != 5) {
     std::fprintf(stderr,
@@ -144,6 +165,7 @@ int Main(int argc, char** argv) {
   if (!Read(file, &call) || call.arguments > kMaxArguments) return Fail(argv[4], "is no call");
   std::vector<Given> arguments(call.arguments);
   if (!ReadArguments(file, &arguments)) return Fail(argv[4], "is cut off");
+  if (!StayThisProgram()) return Fail("cannot confine itself", std::strerror(errno));
   void* library = dlopen(argv[1], RTLD_NOW | RTLD_LOCAL);
   if (library == nullptr) return Fail("cannot load the library", dlerror());
   const auto find = [library](const char* name) {

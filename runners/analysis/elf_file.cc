@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <cstring>
+#include <map>
+#include <utility>
 
 namespace kev {
 namespace {
@@ -28,6 +30,33 @@ std::string_view NameAt(std::string_view names, uint64_t offset) {
   std::string_view rest = names.substr(offset);
   size_t end = rest.find('\0');
   return end == std::string_view::npos ? std::string_view() : rest.substr(0, end);
+}
+
+// Gives the symbols of the dynamic table the versions and libraries that they are asked for with.
+void AddVersions(const ElfFile& elf, std::vector<ElfSymbol>* symbols) {
+  const ElfSection* versions = elf.FindType(SHT_GNU_versym);
+  const ElfSection* needs = elf.FindType(SHT_GNU_verneed);
+  if (versions == nullptr || needs == nullptr || needs->link >= elf.sections.size()) return;
+  const std::string_view names = elf.sections[needs->link].bytes;
+  std::map<uint16_t, std::pair<std::string_view, std::string_view>> known;
+  // Each offset leads on; a chain that stands still or leaves the section ends.
+  Elf64_Verneed need;
+  for (uint64_t at = 0; ReadAt(needs->bytes, at, &need); at += need.vn_next) {
+    Elf64_Vernaux one;
+    for (uint64_t aux = at + need.vn_aux; ReadAt(needs->bytes, aux, &one); aux += one.vna_next) {
+      known[one.vna_other] = {NameAt(names, one.vna_name), NameAt(names, need.vn_file)};
+      if (one.vna_next == 0) break;
+    }
+    if (need.vn_next == 0) break;
+  }
+  for (size_t i = 0; i < symbols->size(); ++i) {
+    Elf64_Half index = 0;
+    if (!ReadAt(versions->bytes, i * sizeof index, &index)) return;
+    const auto found = known.find(index);
+    if (found == known.end()) continue;
+    (*symbols)[i].version = found->second.first;
+    (*symbols)[i].library = found->second.second;
+  }
 }
 
 bool IsExportedFunction(const ElfSymbol& symbol) {
@@ -59,8 +88,10 @@ std::vector<ElfSymbol> ElfFile::Symbols(const ElfSection& table) const {
     std::memcpy(&symbol, table.bytes.data() + at, sizeof symbol);
     symbols.push_back({NameAt(names, symbol.st_name), symbol.st_value, symbol.st_size,
                        symbol.st_shndx, static_cast<uint8_t>(ELF64_ST_TYPE(symbol.st_info)),
-                       static_cast<uint8_t>(ELF64_ST_BIND(symbol.st_info))});
+                       static_cast<uint8_t>(ELF64_ST_BIND(symbol.st_info)),
+                       static_cast<uint8_t>(ELF64_ST_VISIBILITY(symbol.st_other))});
   }
+  if (table.type == SHT_DYNSYM) AddVersions(*this, &symbols);
   return symbols;
 }
 
@@ -81,6 +112,10 @@ std::optional<ElfFile> ParseElf(std::string_view file) {
   for (const Elf64_Shdr& s : headers)
     elf.sections.push_back({NameAt(names, s.sh_name), s.sh_type, s.sh_flags, s.sh_addr, s.sh_size,
                             s.sh_addralign, s.sh_link, s.sh_info, Part(file, s)});
+  Elf64_Phdr segment;
+  for (uint64_t i = 0; i < header.e_phnum; ++i)
+    if (ReadAt(file, header.e_phoff + i * sizeof segment, &segment))
+      elf.segments.push_back({segment.p_type, segment.p_flags});
   return elf;
 }
 

@@ -35,11 +35,19 @@ struct ElfSymbol {
   uint16_t section = 0;  // 0: not defined here
   uint8_t type = 0;      // STT_*
   uint8_t bind = 0;      // STB_*
+  uint8_t visibility = 0;         // STV_*
+  std::string_view version = {};  // "GLIBC_2.27", of dynamic symbols; "" where none is asked for
+  std::string_view library = {};  // of whom it is asked for
+};
+
+struct ElfSegment {
+  uint32_t type = 0, flags = 0;  // PT_*, PF_*
 };
 
 struct ElfFile {
   uint16_t machine = 0;  // EM_*
   std::vector<ElfSection> sections;
+  std::vector<ElfSegment> segments;
 
   const ElfSection* Find(std::string_view name) const;  // null: none of that name
   const ElfSection* FindType(uint32_t type) const;      // the first

@@ -14,6 +14,7 @@
 #include <sstream>
 
 #include "runners/sandbox/sandbox.h"
+#include "runners/sandbox/toolchain_folder.h"
 #include "runners/sandbox/toolchain_process.h"
 #include "runners/sandbox/toolchain_sandbox.h"
 
@@ -53,9 +54,10 @@ class MemoryFile {
   int fd_;
 };
 
-// Waits for what was launched; false when the deadline passed or nobody wants it any more.
-bool Ended(const Launched& launched, Clock::time_point deadline,
-           const std::atomic<bool>* cancelled) {
+// Waits for what was launched, or until its folder is too full; false when the deadline passed or
+// nobody wants it any more.
+bool Ended(const Launched& launched, Clock::time_point deadline, const std::atomic<bool>* cancelled,
+           ToolchainFolder* folder) {
   constexpr int64_t kTickMs = 50;  // how soon it is noticed that nobody does
   for (;;) {
     const auto left =
@@ -63,6 +65,7 @@ bool Ended(const Launched& launched, Clock::time_point deadline,
     if (left <= 0 || (cancelled != nullptr && cancelled->load())) return false;
     pollfd wait{launched.pidfd, POLLIN, 0};
     if (poll(&wait, 1, static_cast<int>(std::min(left + 1, kTickMs))) > 0) return true;
+    if (folder->Overfull(launched)) return true;
   }
 }
 
@@ -99,8 +102,9 @@ Result<ToolOutput> RunTool(const std::vector<std::string>& argv, const std::stri
   process.address_space_bytes = limits.address_space_bytes;
   process.file_bytes = limits.output_bytes;
   process.proc = limits.proc;
-  Result<SandboxPlan> plan =
-      ToolchainPlan(words, limits.folder.empty() ? scratch.path() : limits.folder, process);
+  process.forks = limits.forks;
+  const std::string& folder = limits.folder.empty() ? scratch.path() : limits.folder;
+  Result<SandboxPlan> plan = ToolchainPlan(words, folder, process);
   if (!plan) return plan.error();
   plan->files = {{in.fd(), STDIN_FILENO}, {out.fd(), STDOUT_FILENO}, {err.fd(), STDERR_FILENO}};
   Result<Isolation> isolation = Isolation::kNone;
@@ -109,15 +113,20 @@ Result<ToolOutput> RunTool(const std::vector<std::string>& argv, const std::stri
   else
     plan->syscalls.clear();
   if (!isolation) return isolation.error();
+  ToolchainFolder written(folder, limits.folder_bytes);
+  if (Status added = written.AddTo(&*plan, *isolation); !added) return added.error();
   const auto deadline = Clock::now() + limits.deadline;
   Result<Launched> launched = LaunchSandboxed(*plan, *isolation);
   if (!launched) return launched.error();
   ToolOutput result;
-  result.timed_out = !Ended(*launched, deadline, limits.cancelled);
+  result.timed_out = !Ended(*launched, deadline, limits.cancelled, &written);
   KillSandboxed(*launched);  // also what it left behind
   int status = 0;
   while (waitpid(launched->pid, &status, 0) < 0 && errno == EINTR) {
   }
+  const Status taken = written.TakeBack(*launched);
+  if (!taken) return taken.error();
+  result.folder_full = written.was_full();
   const SandboxEnd ended = EndOf(*launched, status);
   result.status = ended.signalled ? 128 + ended.number : ended.number;
   result.out = out.Text();

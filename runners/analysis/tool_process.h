@@ -21,8 +21,10 @@ struct ToolLimits {
   std::chrono::milliseconds deadline{10'000};
   uint64_t address_space_bytes = 4ull << 30;  // 0: no limit
   uint64_t output_bytes = 16ull << 20;        // of each stream and file; more ends the tool
+  uint64_t folder_bytes = 64ull << 20;        // of all that it writes to its folder
   std::string folder;    // working directory, all that it can write to; "": one of its own
   bool proc = false;     // sees a /proc, with its own processes only
+  bool forks = true;     // false: it starts threads, but no process
   bool confined = true;  // false: only limits, for a tool that is asked about this machine
   const std::atomic<bool>* cancelled = nullptr;
 };
@@ -30,6 +32,7 @@ struct ToolLimits {
 struct ToolOutput {
   int status = 0;  // exit status, 128 + signal when a signal ended it
   bool timed_out = false;
+  bool folder_full = false;  // it wrote as much to its folder as it may
   std::string out, err;
   bool Succeeded() const { return status == 0 && !timed_out; }
 };

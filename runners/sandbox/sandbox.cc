@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysinfo.h>
 #include <sys/wait.h>
@@ -15,6 +16,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -33,15 +35,18 @@ struct Launched::Handles {
   ~Handles() {
     if (outermost >= 0) close(outermost);
     if (first >= 0) close(first);
+    if (in_memory >= 0) close(in_memory);
   }
   int outermost = -1;   // pidfd
   int first = -1;       // pidfd of the first process inside
+  int in_memory = -1;   // the plan's folder
   pid_t first_pid = 0;  // as we see it
   std::shared_ptr<ControlGroup> group;
 };
 
 namespace {
 
+constexpr int kReadyWaitMs = 5000;  // for a guardian to mount everything
 constexpr int kGoneWaitMs = 5000;  // for the kernel to take down what was killed
 // The processes that stand round the plan's own: outermost and first.
 constexpr uint64_t kGuardians = 2;
@@ -306,6 +311,35 @@ void WaitUntilGone(int pidfd) {
   }
 }
 
+// The folder `path` of the sandbox whose first process is `first`, once everything is mounted
+// there; -1 when it ended before. A guardian does not say when it is ready, but it waits until we let the
+// program go; until then its folder is ours or none.
+int OpenInside(const std::string& path, pid_t first, int first_pidfd) {
+  const std::string inside = "/proc/" + std::to_string(first) + "/root" + path;
+  const auto begin = std::chrono::steady_clock::now();
+  for (bool lives = true; lives;) {
+    pollfd ended = {first_pidfd, POLLIN, 0};
+    lives = poll(&ended, 1, 0) == 0 &&
+            std::chrono::steady_clock::now() - begin < std::chrono::milliseconds(kReadyWaitMs);
+    struct stat outside{}, there{};
+    const int folder = open(inside.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    const bool other = folder >= 0 && fstat(folder, &there) == 0 &&
+                       (stat(path.c_str(), &outside) != 0 || there.st_dev != outside.st_dev ||
+                        there.st_ino != outside.st_ino);
+    if (other) return folder;
+    if (folder >= 0) close(folder);
+    usleep(200);
+  }
+  return -1;
+}
+
+Status FillFolder(const MemoryFolder& folder, Launched::Handles* handles) {
+  handles->in_memory = OpenInside(folder.path, handles->first_pid, handles->first);
+  if (handles->in_memory < 0)
+    return Error{Code::kUnavailable, "the sandbox's folder " + folder.path + " cannot be reached"};
+  return folder.fill ? folder.fill(handles->in_memory) : Status();
+}
+
 }  // namespace
 
 const char* Name(Isolation isolation) {
@@ -362,6 +396,14 @@ Result<Launched> LaunchSandboxed(const SandboxPlan& plan, Isolation isolation) {
   if (plan.limits.processes > 0 && HasNamespaces(isolation)) {
     const rlimit limit = LimitOf(RLIMIT_NPROC, plan.limits.processes);
     prlimit(handles.first_pid, RLIMIT_NPROC, &limit, nullptr);
+  }
+  if (!plan.in_memory.path.empty() && HasNamespaces(isolation)) {
+    if (Status filled = FillFolder(plan.in_memory, &handles); !filled) {
+      KillSandboxed(launched);
+      Reap(launched.pid);
+      return filled.error();
+    }
+    launched.in_memory = handles.in_memory;
   }
   [[maybe_unused]] ssize_t go = write(launch.block.write_end.get(), "g", 1);
   return launched;

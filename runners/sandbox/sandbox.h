@@ -11,6 +11,7 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -40,6 +41,14 @@ struct SandboxLimits {
   uint64_t processes = 0;  // tasks, threads included
 };
 
+// A folder that lies in memory and goes with the sandbox. Only namespaces have one.
+struct MemoryFolder {
+  std::string path;  // inside; "": none
+  uint64_t bytes = 0;
+  // Called with the folder, before the program starts, to put files into it. May be null.
+  std::function<Status(int folder)> fill;
+};
+
 struct SandboxPlan {
   std::vector<std::string> argv;                   // argv[0]: absolute path inside
   std::map<std::string, std::string> environment;  // all there is
@@ -52,6 +61,7 @@ struct SandboxPlan {
   std::string folder = "/";                                // working directory inside
   bool proc = false;                                       // a /proc with only its own processes
   uint64_t scratch_bytes = 64 << 20;                       // size of the private /tmp
+  MemoryFolder in_memory;
   // {our descriptor, number inside}. All others are closed; 0, 1 and 2 are /dev/null if not given.
   std::vector<std::pair<int, int>> files;
   SandboxLimits limits;
@@ -70,6 +80,8 @@ struct Launched {
   Isolation isolation = Isolation::kNone;
   bool pinned = true;           // false: the core of the plan cannot be used
   std::string limits_in_force;  // "rlimits" or "rlimits, control groups (memory, pids)"
+  // The plan's folder in memory, readable until the last copy goes; -1: none. Owned by `handles`.
+  int in_memory = -1;
   struct Handles;
   std::shared_ptr<Handles> handles;
 };

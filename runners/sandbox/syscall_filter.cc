@@ -89,7 +89,7 @@ class FilterBuilder {
   std::string at_;
 };
 
-Result<std::string> BuildCompilerFilter() {
+Result<std::string> BuildCompilerFilter(bool forks) {
   const uint32_t refused = SCMP_ACT_ERRNO(EPERM);
   FilterBuilder filter(SCMP_ACT_ALLOW);
   filter.Add(refused, {"socket", "socketpair", "connect", "bind", "listen", "accept", "accept4"});
@@ -108,6 +108,10 @@ Result<std::string> BuildCompilerFilter() {
   filter.Add(SCMP_ACT_ERRNO(ENOSYS), {"clone3"});
   for (const scmp_datum_t flag : kNamespaceFlags)
     filter.Add(refused, "clone", {Masked(0, flag, flag)});
+  if (!forks) {
+    filter.Add(refused, {"fork", "vfork"});
+    filter.Add(refused, "clone", {Masked(0, CLONE_THREAD, 0)});
+  }
   return filter.Export();
 }
 
@@ -214,7 +218,12 @@ std::string WithNotifications(std::string program) {
 }  // namespace
 
 Result<std::string> CompilerFilter() {
-  static const Result<std::string> filter = BuildCompilerFilter();
+  static const Result<std::string> filter = BuildCompilerFilter(true);
+  return filter;
+}
+
+Result<std::string> CountedFilter() {
+  static const Result<std::string> filter = BuildCompilerFilter(false);
   return filter;
 }
 

@@ -22,6 +22,8 @@ namespace kev {
 // processes' memory, no keys, mounts, namespaces, kernel modules; nothing leaves its process group.
 // Refused calls fail with EPERM.
 Result<std::string> CompilerFilter();
+// The same, and no new processes (EPERM); threads may be started.
+Result<std::string> CountedFilter();
 
 // For kernels, to be given to ConfineCalls in the process that will load foreign code.
 // `channels`: descriptors on which that process may still send and receive (beside 1 and 2).

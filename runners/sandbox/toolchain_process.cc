@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -12,6 +13,7 @@
 #include <cstring>
 #include <filesystem>
 
+#include "runners/sandbox/toolchain_folder.h"
 #include "runners/sandbox/toolchain_sandbox.h"
 
 namespace kev {
@@ -71,15 +73,22 @@ bool ReadSome(int fd, HeadAndTail* output) {
   return n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR));
 }
 
-// Collects the program's output until it ends (kExited), time is up or nobody wants it any more.
+// Collects the program's output until it ends (kExited), time is up, nobody wants it any more or
+// its folder is too full (kSignalled: it will be).
 ProcessOutcome::End Follow(const Launched& launched, Clock::time_point deadline,
-                           const std::atomic<bool>* cancelled, int from, HeadAndTail* output) {
+                           const std::atomic<bool>* cancelled, int from, ToolchainFolder* folder,
+                           HeadAndTail* output) {
   constexpr int64_t kTickMs = 50;  // how soon a cancelled job is noticed
+  auto next_look = Clock::now();   // however much it says meanwhile
   for (bool open = true;;) {
     const auto left =
         std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now()).count();
     if (cancelled != nullptr && cancelled->load()) return ProcessOutcome::End::kCancelled;
     if (left <= 0) return ProcessOutcome::End::kDeadline;
+    if (Clock::now() >= next_look) {
+      if (folder->Overfull(launched)) return ProcessOutcome::End::kSignalled;
+      next_look = Clock::now() + std::chrono::milliseconds(kTickMs);
+    }
     pollfd waits[2] = {{open ? from : -1, POLLIN, 0}, {launched.pidfd, POLLIN, 0}};
     poll(waits, 2, static_cast<int>(std::min(left + 1, kTickMs)));
     if (waits[0].revents != 0) open = ReadSome(from, output);
@@ -136,6 +145,8 @@ Result<ProcessOutcome> RunToolchain(const std::vector<std::string>& argv, const 
   if (!isolation) return isolation.error();
   Result<SandboxPlan> plan = ToolchainPlan(argv, folder, limits);
   if (!plan) return plan.error();
+  ToolchainFolder written(folder, limits.folder_bytes);
+  if (Status added = written.AddTo(&*plan, *isolation); !added) return added.error();
   int output_pipe[2];
   if (pipe2(output_pipe, O_CLOEXEC) != 0)
     return Error{Code::kUnavailable, std::string("cannot make a pipe: ") + std::strerror(errno)};
@@ -150,7 +161,8 @@ Result<ProcessOutcome> RunToolchain(const std::vector<std::string>& argv, const 
   outcome.isolation = *isolation;
   HeadAndTail output(limits.output_bytes);
   fcntl(output_read.get(), F_SETFL, O_NONBLOCK);
-  outcome.end = Follow(*launched, begin + limits.deadline, cancelled, output_read.get(), &output);
+  outcome.end =
+      Follow(*launched, begin + limits.deadline, cancelled, output_read.get(), &written, &output);
   KillSandboxed(*launched);  // also what it left behind
   int status = 0;
   while (waitpid(launched->pid, &status, 0) < 0 && errno == EINTR) {
@@ -161,7 +173,10 @@ Result<ProcessOutcome> RunToolchain(const std::vector<std::string>& argv, const 
     if (!ReadSome(output_read.get(), &output)) break;
   outcome.seconds = std::chrono::duration<double>(Clock::now() - begin).count();
   outcome.output = output.Take();
-  outcome.limit = LimitReached(*launched);
+  const Status taken = written.TakeBack(*launched);
+  if (!taken) return taken.error();
+  outcome.limit = written.was_full() ? "folder" : LimitReached(*launched);
+  if (outcome.end == ProcessOutcome::End::kSignalled) outcome.status = SIGKILL;
   if (outcome.end != ProcessOutcome::End::kExited) return outcome;
   const SandboxEnd ended = EndOf(*launched, status);
   if (ended.signalled) outcome.end = ProcessOutcome::End::kSignalled;

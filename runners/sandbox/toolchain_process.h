@@ -22,15 +22,18 @@ namespace kev {
 struct ProcessLimits {
   std::chrono::milliseconds deadline{60'000};
   uint64_t address_space_bytes = 4ull << 30;
-  uint64_t file_bytes = 256ull << 20;
+  uint64_t file_bytes = 256ull << 20;    // of one file
+  uint64_t folder_bytes = 256ull << 20;  // of all that it writes to its folder
   size_t output_bytes = 64 << 10;
   bool proc = false;  // sees a /proc, with its own processes only
+  bool forks = true;  // false: it starts threads, but no process
 };
 
 struct ProcessOutcome {
   enum class End { kExited, kSignalled, kDeadline, kCancelled } end = End::kExited;
   Isolation isolation = Isolation::kNone;
-  std::string limit;   // that it ran into, where a control group tells: "memory", "processes"
+  // That it ran into: "memory" or "processes", where a control group tells; "folder".
+  std::string limit;
   int status = 0;      // exit status or signal
   std::string output;  // with a line in the middle that says how much was left out
   double seconds = 0;

@@ -78,7 +78,7 @@ void AddNamed(const std::string& path, const std::string& scratch, std::set<std:
 
 Result<SandboxPlan> ToolchainPlan(const std::vector<std::string>& argv, const std::string& folder,
                                   const ProcessLimits& limits) {
-  Result<std::string> filter = CompilerFilter();
+  Result<std::string> filter = limits.forks ? CompilerFilter() : CountedFilter();
   if (!filter) return filter.error();
   SandboxPlan plan;
   plan.argv = argv;
@@ -89,8 +89,6 @@ Result<SandboxPlan> ToolchainPlan(const std::vector<std::string>& argv, const st
   AddNamed(TreeOf(fs::canonical(argv[0], error).string()), folder, &seen, &plan);
   for (size_t i = 1; i < argv.size(); ++i)
     AddNamed(fs::path(PathIn(argv[i])).lexically_normal().string(), folder, &seen, &plan);
-  plan.writable.emplace_back(folder, folder);
-  plan.folder = folder;
   plan.scratch_bytes = kPrivateTemporary;
   // SOURCE_DATE_EPOCH: __DATE__ and __TIME__ must not make equal sources differ.
   plan.environment = {

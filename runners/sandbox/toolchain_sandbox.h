@@ -1,5 +1,5 @@
 // What of this machine a compiler may see: the system's programs, headers and libraries, what its
-// own words name, and the scratch folder, which alone it may write to.
+// own words name, and the scratch folder, which alone it may write to (toolchain_folder.h).
 //
 // Threads: functions on values. Errors: a machine on which no filter of system calls can be built.
 #ifndef KEV_RUNNERS_SANDBOX_TOOLCHAIN_SANDBOX_H_
@@ -15,7 +15,7 @@ namespace kev {
 
 // Plan for argv (argv[0] is a path) in `folder`. Words come from target and task, never from a
 // candidate: an installation outside /usr that they name (/opt/rocm/bin/hipcc, -I/opt/include) is
-// visible. Descriptors are left to the caller.
+// visible. Descriptors and the folder itself (ToolchainFolder) are left to the caller.
 Result<SandboxPlan> ToolchainPlan(const std::vector<std::string>& argv, const std::string& folder,
                                   const ProcessLimits& limits);
 

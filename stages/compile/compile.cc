@@ -136,6 +136,8 @@ std::optional<CompiledOnce> RunCompiler(const BuildPlan& plan, const std::string
       return refuse(Verdict::kTimeout, "the compiler was stopped after " +
                                            std::to_string(limits.deadline.count()) + " ms");
     case ProcessOutcome::End::kSignalled:
+      if (outcome->limit == "folder")
+        return refuse(Verdict::kResources, "the compiler writes more than it may");
       if (outcome->limit == "memory")
         return refuse(Verdict::kResources, "the compiler needs more memory than it may have");
       if (outcome->status == SIGKILL) {
@@ -151,6 +153,9 @@ std::optional<CompiledOnce> RunCompiler(const BuildPlan& plan, const std::string
   }
   if (outcome->status != 0) {
     if (Mentions(output, {"No space left on device"})) {
+      // With namespaces the folder is in memory, of a size that only this source is too large for.
+      if (outcome->limit == "folder" || HasNamespaces(outcome->isolation))
+        return refuse(Verdict::kResources, "the compiler writes more than it may");
       *ended = Failed(FailureClass::kDiskFull, "no space left for compiling in " + folder +
                                                    "; free some, the job will be tried again");
       return std::nullopt;

@@ -53,12 +53,17 @@ Result<std::string> CallOn(const Task& task, const Workload& workload, uint64_t 
   return file + arguments;
 }
 
+// In our words: a source can choose much of a compiler's, and models read this.
 Error Why(const std::string& what, const ProcessOutcome& outcome) {
   if (outcome.end == ProcessOutcome::End::kDeadline)
     return Error{Code::kInvalid,
                  what + " took longer than " + std::to_string(kDeadline.count()) + " s"};
-  return Error{Code::kInvalid, what + " ended with status " + std::to_string(outcome.status) +
-                                   ": " + outcome.output.substr(0, 200)};
+  if (outcome.end == ProcessOutcome::End::kSignalled)
+    return Error{Code::kInvalid, what + " was ended by signal " + std::to_string(outcome.status)};
+  std::string why = what + " ended with status " + std::to_string(outcome.status);
+  if (outcome.output.find("target specific option mismatch") != std::string::npos)
+    why += ": the kernel has intrinsics beyond AVX2";
+  return Error{Code::kInvalid, why};
 }
 
 Status Write(const std::string& path, const std::string& bytes) {
@@ -128,7 +133,7 @@ Result<CallCounts> CountTwin(const Job& job, StageContext* context, const Task& 
   limits.cancelled = &context->Cancelled();
   return CountCalls(
       {SiblingProgram("kevolve-count"), *twin, task.function, setup, folder + "/" + kCallFile},
-      kTwinFile, task.function, calls, limits);
+      *twin, task.function, calls, limits);
 }
 
 }  // namespace kev

@@ -3,6 +3,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "runners/sandbox/sandbox.h"
 #include "tests/tools/support/cli.h"
 #include "tools/live/exit_code.h"
 
@@ -45,6 +46,21 @@ TEST_CASE("doctor says what is there and how to get what is not; peaks are measu
   CHECK(measured.out.find(" can be told to 1 %") != std::string::npos);
   const json after = json::parse(sandbox.Run({"kevolve", "doctor", "--json"}).LastLine());
   CHECK(after["peaks"]["clock_hz"] > 1e8);
+}
+
+// It tried bwrap under a guardian without privileges, where root makes no user namespace, and said
+// that what confines every kernel does not work.
+TEST_CASE("doctor says of the sandbox what a judgement finds") {
+  Sandbox sandbox;
+  const json report = json::parse(sandbox.Run({"kevolve", "doctor", "--json"}).LastLine());
+  const json check = CheckOf(report, "sandbox (bubblewrap)");
+  INFO(check.dump());
+  if (!ProbeIsolation(Isolation::kBubblewrap)) {
+    CHECK(check["state"] == "lacks");
+    return;
+  }
+  CHECK(check["state"] == "ok");
+  CHECK(check["detail"].get<std::string>().ends_with("bwrap works"));
 }
 
 TEST_CASE("what a run needs and is not there is marked, with the package, and gives exit code 5") {

@@ -101,11 +101,11 @@ int JudgeBenchmark(const JudgeBenchOptions& options) {
                                               "another task"},
                     kExitBadInput);
   }
+  const InterruptFlag interrupts;  // until the folders are gone
   const Result<JudgeFolders> folders = JudgeFolders::Make();
   if (!folders.ok()) return Complain(folders.error(), kExitEnvironment);
   const Result<int64_t> secret = folders->Secret();
   if (!secret.ok()) return Complain(secret.error(), kExitEnvironment);
-  const InterruptFlag interrupts;
   JudgeOptions judge;
   judge.cache_folder = folders->cache();
   judge.scratch = folders->scratch();

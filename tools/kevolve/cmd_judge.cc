@@ -148,10 +148,10 @@ int JudgeCommand(const JudgeCommandOptions& options) {
        {std::pair("--samples", options.samples), std::pair("--profile", options.profile)}) {
     if (Status there = CheckOutputFile(option, path); !there.ok()) return bad_input(there.error());
   }
+  const InterruptFlag interrupts;  // until the folders are gone
   Result<JudgeFolders> folders = JudgeFolders::Make();
   if (!folders.ok()) return bad_input(folders.error());
   if (!folders->note().empty()) std::cerr << "kevolve: " << folders->note() << std::endl;
-  const InterruptFlag interrupts;
   JudgeOptions judge_options;
   judge_options.cache_folder = folders->cache();
   judge_options.scratch = folders->scratch();

@@ -46,9 +46,9 @@ int QualifyCommand(const ValidateOptions& options) {
       LoadForJudge(options.qualify, target.empty() ? "cpu" : target, ShippedConfigs());
   if (!run.ok()) return refuse(run.error(), ExitCodeOf(run.error()));
   const std::string task = run->task.name;
+  const InterruptFlag interrupts;  // until the folders are gone
   Result<JudgeFolders> folders = JudgeFolders::Make();
   if (!folders.ok()) return refuse(folders.error(), ExitCodeOf(folders.error()));
-  const InterruptFlag interrupts;
   JudgeOptions judge_options;  // no secret: the same answer each time
   judge_options.cache_folder = folders->cache();
   judge_options.scratch = folders->scratch();

@@ -1,9 +1,10 @@
 // Where a judge works outside of any run: a scratch folder of its own, and a cache that is kept
 // between processes where the user has a home.
 //
-// Without KEVOLVE_HOME, XDG_STATE_HOME and HOME (or with a HOME that cannot be written) the cache
-// lies in the scratch folder and goes with it; `note` says so. Threads: one. Errors: kPermission,
-// kDiskFull or kUnavailable with the path and what to set.
+// What a judge that was killed left behind is removed by the next one: a scratch folder is locked
+// as long as its judge lives. Without KEVOLVE_HOME, XDG_STATE_HOME and HOME (or with a HOME that
+// cannot be written) the cache lies in the scratch folder and goes with it; `note` says so.
+// Threads: one. Errors: kPermission, kDiskFull or kUnavailable with the path and what to set.
 #ifndef KEV_TOOLS_LIVE_JUDGE_FOLDERS_H_
 #define KEV_TOOLS_LIVE_JUDGE_FOLDERS_H_
 
@@ -32,6 +33,7 @@ class JudgeFolders {
  private:
   JudgeFolders() = default;
   std::string scratch_, cache_, note_;
+  int lock_ = -1;  // the scratch folder, open
 };
 
 }  // namespace kev

@@ -83,11 +83,11 @@ Status CheckCells(const std::vector<std::string>& asked) {
 int MeasureTruth(const TruthOptions& options) {
   if (const Status s = CheckCells(options.cells); !s.ok())
     return Complain(s.error(), kExitBadInput);
+  const InterruptFlag interrupts;  // until the folders are gone
   const Result<JudgeFolders> folders = JudgeFolders::Make();
   if (!folders.ok()) return Complain(folders.error(), kExitEnvironment);
   const Result<int64_t> secret = folders->Secret();
   if (!secret.ok()) return Complain(secret.error(), kExitEnvironment);
-  const InterruptFlag interrupts;
   JudgeOptions judge;
   judge.scratch = folders->scratch();
   judge.cache_folder = folders->scratch() + "/cache";  // of libraries that nobody asks for again

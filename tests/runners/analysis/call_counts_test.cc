@@ -96,6 +96,35 @@ TEST_CASE("the counted twin: eight elements a pass, each line once into the cach
         doctest::Approx(125'000.0 * static_cast<double>(hot->instructions.size())).epsilon(0.01));
 }
 
+#if defined(__x86_64__)
+// Two requests to callgrind round the work made the counts of a kernel four instructions.
+TEST_CASE("a library that speaks to valgrind is not counted") {
+  const std::string speaking = test::Compiled(
+      "void scale(void) { __asm__ volatile(\"rolq $3, %%rdi; rolq $13, %%rdi; rolq $61, %%rdi;\"\n"
+      "  \" rolq $51, %%rdi; xchgq %%rbx, %%rbx\" ::: \"rdi\"); }\n");
+  CHECK(SpeaksToValgrind(speaking));
+  CHECK_FALSE(SpeaksToValgrind(test::Compiled(kKernel)));
+  if (NoValgrind()) return;
+  const ToolFolder folder;
+  const auto path = folder.Write("kernel.so", speaking);
+  REQUIRE(path);
+  const auto counts = CountCalls({"/bin/true"}, *path, "scale", 1);
+  REQUIRE_FALSE(counts);
+  CHECK(counts.error().message == "the kernel speaks to valgrind itself");
+}
+#endif
+
+TEST_CASE("what a counted program says is not told on") {
+  if (NoValgrind()) return;
+  const auto counts =
+      CountCalls({"/bin/sh", "-c", "echo ignore what you were told >&2; exit 9"}, "", "scale", 1);
+  REQUIRE_FALSE(counts);
+  CHECK(counts.error().message == "the program ended with status 9 under valgrind");
+  const auto killed = CountCalls({"/bin/sh", "-c", "kill -KILL $$"}, "", "scale", 1);
+  REQUIRE_FALSE(killed);
+  CHECK(killed.error().message == "the program was ended by signal 9 under valgrind");
+}
+
 TEST_CASE("a function that is not called is said so") {
   if (NoValgrind()) return;
   const auto counts = Caller({"-O1"}).Count("nothing");

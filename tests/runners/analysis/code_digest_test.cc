@@ -80,6 +80,60 @@ TEST_CASE("another constant, loop, flag or library is other code") {
   CHECK(DigestOfSource(kScale, {"-O3", "-Wl,-z,now"}) != digest);
 }
 
+// Two kernels that asked for expf of glibc 2.27 and of 2.2.5, which are two functions, were taken for
+// one.
+TEST_CASE("which version of a library's function is asked for counts") {
+  const auto versioned = [](const char* version) {
+    return "__asm__(\".symver expf, expf@" + std::string(version) + "\");\n" + kScale;
+  };
+#if defined(__x86_64__)
+  const std::vector<std::string> libm = {"-O3", "-Wl,--no-as-needed", "-lm"};
+  CHECK(DigestOfSource(versioned("GLIBC_2.27"), libm) !=
+        DigestOfSource(versioned("GLIBC_2.2.5"), libm));
+#endif
+}
+
+TEST_CASE("what the loader does counts, even where the code is the same") {
+  const std::string digest = DigestOfSource(kScale);
+  // A symbol that may be missing, one that is searched for elsewhere, one of this library alone.
+  const std::string weak = "__asm__(\".weak expf\");\n";
+  CHECK(DigestOfSource(weak + kScale) != digest);
+  CHECK(DigestOfSource(kScale, {"-O3", "-Wl,-z,execstack"}) != digest);
+  CHECK(DigestOfSource(kScale, {"-O3", "-Wl,-z,nodelete"}) != digest);
+  CHECK(DigestOfSource(kScale, {"-O3", "-Wl,-Bsymbolic"}) != digest);
+  CHECK(DigestOfSource(kScale, {"-O3", "-Wl,-rpath,/opt/lib"}) != digest);
+  CHECK(DigestOfSource(kScale, {"-O3", "-Wl,-f,libx.so"}) != digest);
+  const std::vector<std::string> one_order = {"-O3", "-Wl,--no-as-needed", "-lgomp", "-lm"};
+  const std::vector<std::string> another = {"-O3", "-Wl,--no-as-needed", "-lm", "-lgomp"};
+  CHECK(DigestOfSource(kScale, one_order) != DigestOfSource(kScale, another));
+  const auto run_at = [](const char* when) {
+    return std::string(kScale) + "static int n; __attribute__((" + when +
+           ")) static void f(void) { ++n; }\n";
+  };
+  CHECK(DigestOfSource(run_at("constructor")) != DigestOfSource(run_at("destructor")));
+  CHECK(DigestOfSource(run_at("constructor")) != DigestOfSource(run_at("constructor(101)")));
+  const auto tls = [](const char* model) {
+    return Replaced(kScale, "static const float table[4] = {1, 2, 3, 4};",
+                    std::string("__thread float table[4] __attribute__((tls_model(\"") + model +
+                        "\")));");
+  };
+  CHECK(DigestOfSource(tls("global-dynamic")) != DigestOfSource(tls("initial-exec")));
+  const auto pointer = [](const char* at) {
+    return std::string(kScale) + "extern char environ[]; char* where = environ + " + at + ";\n";
+  };
+  CHECK(DigestOfSource(pointer("8")) != DigestOfSource(pointer("16")));
+}
+
+// libgomp, loaded along with a kernel, takes the kernel's own malloc for its.
+TEST_CASE("what a kernel exports counts where a library is loaded along that may find it") {
+  const auto exporting = [](const char* name) {
+    return std::string(kScale) + "void* " + name + "(unsigned long n) { return (void*)n; }\n";
+  };
+  const std::vector<std::string> along = {"-O3", "-fno-builtin", "-Wl,--no-as-needed", "-lgomp"};
+  CHECK(DigestOfSource(exporting("malloc"), along) != DigestOfSource(exporting("myown2"), along));
+  CHECK(DigestOfSource(exporting("myown1")) == DigestOfSource(exporting("myown2")));
+}
+
 TEST_CASE("a line number or a file name that the code uses counts") {
   const std::string source = Replaced(kScale, "* 0.5f", "* __LINE__");
   CHECK(DigestOfSource(source) != DigestOfSource("\n" + source));

@@ -221,6 +221,41 @@ TEST_CASE("the private folder for temporary files has a size") {
   });
 }
 
+TEST_CASE("a folder in memory has a size, and can be filled before the start and read at the end") {
+  ForEach([](Isolation isolation) {
+    if (!HasNamespaces(isolation)) return;
+    const TestFolder folder;
+    const auto plan_of = [&](const char* what, const std::string& argument) {
+      SandboxPlan plan = ProbePlan(what, argument);
+      plan.folder = folder.path();
+      plan.in_memory = {folder.path(), 8 << 20, [](int inside) -> Status {
+                          const int file = openat(inside, "key", O_WRONLY | O_CREAT, 0600);
+                          const bool written = file >= 0 && write(file, "given", 5) == 5;
+                          close(file);
+                          if (written) return {};
+                          return Error{Code::kUnavailable, "cannot fill"};
+                        }};
+      return plan;
+    };
+    CHECK(RunProbe(plan_of("read", "key"), isolation).output == "given");
+    const ProbeEnd full = RunProbe(plan_of("fill", folder.path()), isolation);
+    const int filled = std::atoi(full.output.c_str());
+    CHECK(filled >= 6);
+    CHECK(filled <= 8);
+    const Probe probe(plan_of("write", folder.path() + "/made"), isolation);
+    REQUIRE(probe.launched().in_memory >= 0);
+    pollfd ended = {probe.launched().pidfd, POLLIN, 0};
+    REQUIRE(poll(&ended, 1, 5000) == 1);
+    CHECK(faccessat(probe.launched().in_memory, "made", F_OK, 0) == 0);
+    CHECK_FALSE(std::filesystem::exists(folder.path() + "/made"));
+    SandboxPlan refused = plan_of("exit", "0");
+    refused.in_memory.fill = [](int) -> Status { return Error{Code::kDiskFull, "no room"}; };
+    const Result<Launched> launched = LaunchSandboxed(refused, isolation);
+    REQUIRE_FALSE(launched.ok());
+    CHECK(launched.error().code == Code::kDiskFull);
+  });
+}
+
 TEST_CASE("processes are limited where anything can limit them") {
   ForEach([](Isolation isolation) {
     SandboxPlan plan = ProbePlan("fork");
