@@ -32,9 +32,9 @@ struct ElfSection {
 struct ElfSymbol {
   std::string_view name;
   uint64_t value = 0, size = 0;
-  uint16_t section = 0;  // 0: not defined here
-  uint8_t type = 0;      // STT_*
-  uint8_t bind = 0;      // STB_*
+  uint16_t section = 0;           // 0: not defined here
+  uint8_t type = 0;               // STT_*
+  uint8_t bind = 0;               // STB_*
   uint8_t visibility = 0;         // STV_*
   std::string_view version = {};  // "GLIBC_2.27", of dynamic symbols; "" where none is asked for
   std::string_view library = {};  // of whom it is asked for

@@ -261,7 +261,8 @@ bool TimedProcess::TimeWindow(size_t call, bool keep) {
 // Who is trusted, once; others so often that no window is safe for a cheat.
 bool TimedProcess::IsLookedAt(size_t call) {
   const uint32_t seen = paces_[call].seen;
-  return contestant_.trusted ? seen == 1 : seen <= kFirstLooks || random_.Below(options_.look_every) == 0;
+  return contestant_.trusted ? seen == 1
+                             : seen <= kFirstLooks || random_.Below(options_.look_every) == 0;
 }
 
 // Calls the function on the slots of its last window, untimed: its code, its branches and the

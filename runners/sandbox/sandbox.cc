@@ -47,7 +47,7 @@ struct Launched::Handles {
 namespace {
 
 constexpr int kReadyWaitMs = 5000;  // for a guardian to mount everything
-constexpr int kGoneWaitMs = 5000;  // for the kernel to take down what was killed
+constexpr int kGoneWaitMs = 5000;   // for the kernel to take down what was killed
 // The processes that stand round the plan's own: outermost and first.
 constexpr uint64_t kGuardians = 2;
 
@@ -312,8 +312,8 @@ void WaitUntilGone(int pidfd) {
 }
 
 // The folder `path` of the sandbox whose first process is `first`, once everything is mounted
-// there; -1 when it ended before. A guardian does not say when it is ready, but it waits until we let the
-// program go; until then its folder is ours or none.
+// there; -1 when it ended before. A guardian does not say when it is ready, but it waits until we
+// let the program go; until then its folder is ours or none.
 int OpenInside(const std::string& path, pid_t first, int first_pidfd) {
   const std::string inside = "/proc/" + std::to_string(first) + "/root" + path;
   const auto begin = std::chrono::steady_clock::now();

@@ -60,8 +60,7 @@ Result<Mounts> MountsOf(const SandboxPlan& plan) {
   if (plan.scratch_bytes > 0)
     mounts.insert({"/tmp", {"--size", std::to_string(plan.scratch_bytes), "--tmpfs", "/tmp"}});
   if (const MemoryFolder& folder = plan.in_memory; !folder.path.empty())
-    mounts.insert(
-        {folder.path, {"--size", std::to_string(folder.bytes), "--tmpfs", folder.path}});
+    mounts.insert({folder.path, {"--size", std::to_string(folder.bytes), "--tmpfs", folder.path}});
   if (plan.proc) mounts.insert({"/proc", {"--proc", "/proc"}});
   mounts.insert({"/dev/null", {"--dev-bind", "/dev/null", "/dev/null"}});
   for (const std::string& device : plan.devices)

@@ -18,7 +18,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr uint64_t kMostFiles = 2'000;      // compilers leave a few
+constexpr uint64_t kMostFiles = 2'000;  // compilers leave a few
 // Files in memory take whole pages, and the last few of a size are not always to be had.
 constexpr uint64_t kMargin = 1 << 20;
 
@@ -75,8 +75,7 @@ struct Copied {
 };
 Copied CopyFiles(int from, int to, uint64_t most) {
   for (const std::string& name : NamesIn(from)) {
-    const File source(
-        openat(from, name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+    const File source(openat(from, name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
     struct stat info{};
     if (source.fd() < 0 || fstat(source.fd(), &info) != 0 || !S_ISREG(info.st_mode)) continue;
     const auto size = static_cast<uint64_t>(info.st_size);
@@ -142,8 +141,8 @@ bool ToolchainFolder::TooManyInMemory(int folder) {
   struct statfs info{};
   if (fstatfs(folder, &info) != 0) return false;
   const bool too_many = info.f_files - info.f_ffree > kMostFiles;
-  was_full_ = was_full_ || too_many ||
-              info.f_bavail * static_cast<uint64_t>(info.f_bsize) < kMargin;
+  was_full_ =
+      was_full_ || too_many || info.f_bavail * static_cast<uint64_t>(info.f_bsize) < kMargin;
   return too_many;
 }
 
@@ -153,8 +152,7 @@ bool ToolchainFolder::FullOnDisk() const {
   fs::recursive_directory_iterator at(path_, fs::directory_options::skip_permission_denied, error);
   for (; !error && at != fs::recursive_directory_iterator(); at.increment(error)) {
     struct stat info{};
-    if (lstat(at->path().c_str(), &info) == 0)
-      bytes += static_cast<uint64_t>(info.st_blocks) * 512;
+    if (lstat(at->path().c_str(), &info) == 0) bytes += static_cast<uint64_t>(info.st_blocks) * 512;
     if (++files > kMostFiles || bytes > given_ + most_) return true;
   }
   return false;

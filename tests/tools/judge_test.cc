@@ -121,8 +121,8 @@ TEST_CASE("a kernel that is counted writes no more than a little, and what it sa
       "static int once;\n" +
       Scale("if (!once++) twin(); for (int64_t i = 0; i < n; ++i) y[i] = 3.0f * x[i];");
   const std::string profile = judged.sandbox.Path("why.json");
-  const CommandResult result = judged.Judge(judged.Kernel(hostile),
-                                            {"--launches", "2", "--profile", profile, "--json"});
+  const CommandResult result =
+      judged.Judge(judged.Kernel(hostile), {"--launches", "2", "--profile", profile, "--json"});
   const std::string why = ReadFile(profile);
   REQUIRE_MESSAGE(!why.empty(), result.err << result.out);
   const std::string absent = Json::parse(why)["absent"].dump();
@@ -141,8 +141,8 @@ TEST_CASE("a counted kernel does not become another program") {
           "        \"printf 'events: Ir\\\\ntotals: 7\\\\n' > callgrind.out\", (char*)0);\n"
           "for (int64_t i = 0; i < n; ++i) y[i] = 3.0f * x[i];");
   const std::string profile = judged.sandbox.Path("why.json");
-  const CommandResult result = judged.Judge(judged.Kernel(hostile),
-                                            {"--launches", "2", "--profile", profile, "--json"});
+  const CommandResult result =
+      judged.Judge(judged.Kernel(hostile), {"--launches", "2", "--profile", profile, "--json"});
   const std::string why = ReadFile(profile);
   REQUIRE_MESSAGE(!why.empty(), result.err << result.out);
   CHECK_MESSAGE(!Json::parse(why).contains("counts"), why);
@@ -154,7 +154,8 @@ TEST_CASE("a kernel that speaks to valgrind is not counted") {
   const std::string toggle =
       "  { uint64_t request[6] = {0x43540002}; uint64_t answer = 0;\n"
       "  __asm__ volatile(\"rolq $3, %%rdi; rolq $13, %%rdi; rolq $61, %%rdi; rolq $51, %%rdi;\"\n"
-      "    \" xchgq %%rbx, %%rbx\" : \"+d\"(answer) : \"a\"(&request[0]) : \"cc\", \"memory\"); }\n";
+      "    \" xchgq %%rbx, %%rbx\" : \"+d\"(answer) : \"a\"(&request[0]) : \"cc\", \"memory\"); "
+      "}\n";
   const std::string profile = judged.sandbox.Path("why.json");
   const CommandResult result = judged.Judge(
       judged.Kernel(

@@ -38,7 +38,7 @@ Status MakeFolder(const std::string& path) {
 
 constexpr char kScratchName[] = "kevolve-judge-";
 constexpr char kCodeName[] = "kevolve-code-";  // of a file that is loaded and removed at once
-constexpr time_t kOldSeconds = 3600;  // it has been locked long since, or loaded
+constexpr time_t kOldSeconds = 3600;           // it has been locked long since, or loaded
 
 // The folder, locked; -1 when another process has it.
 int Lock(const std::string& path) {

@@ -80,8 +80,8 @@ TEST_CASE("another constant, loop, flag or library is other code") {
   CHECK(DigestOfSource(kScale, {"-O3", "-Wl,-z,now"}) != digest);
 }
 
-// Two kernels that asked for expf of glibc 2.27 and of 2.2.5, which are two functions, were taken for
-// one.
+// Two kernels that asked for expf of glibc 2.27 and of 2.2.5, which are two functions, were taken
+// for one.
 TEST_CASE("which version of a library's function is asked for counts") {
   const auto versioned = [](const char* version) {
     return "__asm__(\".symver expf, expf@" + std::string(version) + "\");\n" + kScale;
@@ -113,9 +113,9 @@ TEST_CASE("what the loader does counts, even where the code is the same") {
   CHECK(DigestOfSource(run_at("constructor")) != DigestOfSource(run_at("destructor")));
   CHECK(DigestOfSource(run_at("constructor")) != DigestOfSource(run_at("constructor(101)")));
   const auto tls = [](const char* model) {
-    return Replaced(kScale, "static const float table[4] = {1, 2, 3, 4};",
-                    std::string("__thread float table[4] __attribute__((tls_model(\"") + model +
-                        "\")));");
+    return Replaced(
+        kScale, "static const float table[4] = {1, 2, 3, 4};",
+        std::string("__thread float table[4] __attribute__((tls_model(\"") + model + "\")));");
   };
   CHECK(DigestOfSource(tls("global-dynamic")) != DigestOfSource(tls("initial-exec")));
   const auto pointer = [](const char* at) {

@@ -13,8 +13,8 @@ namespace {
 // Runs `test` in each isolation that works here, by its name.
 template <typename Test>
 void ForEachIsolation(Test test) {
-  for (const Isolation isolation : {Isolation::kBubblewrap, Isolation::kNamespaces,
-                                    Isolation::kLandlock, Isolation::kNone}) {
+  for (const Isolation isolation :
+       {Isolation::kBubblewrap, Isolation::kNamespaces, Isolation::kLandlock, Isolation::kNone}) {
     if (!ProbeIsolation(isolation)) continue;
     INFO(std::string(Name(isolation)));
     setenv("KEVOLVE_ISOLATION", Name(isolation), 1);
@@ -100,9 +100,9 @@ TEST_CASE("a tool cannot leave more files than anybody needs") {
     const ToolFolder folder;
     ToolLimits limits;
     limits.folder = folder.path();
-    const auto done = RunTool(
-        {"sh", "-c", "i=0; while [ $i -lt 30000 ]; do : > f$i; i=$((i+1)); done; echo all"}, "",
-        limits);
+    const auto done =
+        RunTool({"sh", "-c", "i=0; while [ $i -lt 30000 ]; do : > f$i; i=$((i+1)); done; echo all"},
+                "", limits);
     REQUIRE(done);
     CHECK(done->folder_full);
     CHECK(done->out.empty());
