@@ -2,8 +2,8 @@
 //
 // Uniform and normal fills: every element is drawn anew, floats by the inverse of the distribution
 // (linear between 4096 quantiles). A sorted table gets new gaps, a permutation another order, and
-// what is picked from a table is picked anew. A draw's values tell the draw, so the caller's draws
-// must not follow from each other in a way that a kernel could know. Left out, the caller's to
+// what is picked from a table is picked anew. Values tell neither the draw nor each other
+// (keyed_words.h), and only this process can make them again. Left out, the caller's to
 // give, are constants, and values that something is picked from but a sorted table. Threads: const
 // functions may run at once. Errors: kInvalid for a shape that the task cannot be evaluated for.
 #ifndef KEV_STAGES_VERIFY_FRESH_INPUTS_H_
@@ -16,6 +16,7 @@
 
 #include "configs/task.h"
 #include "engine/core/result.h"
+#include "stages/verify/keyed_words.h"
 
 namespace kev {
 
@@ -31,7 +32,7 @@ class FreshInputs {
   // Whether any is, and of so many bits of its own that no two draws can be alike.
   bool Any() const;
   // All that it makes. `arrays`, by argument: of the arrays' sizes; the others are not touched, and
-  // may be empty. The same draw gives the same values.
+  // may be empty. The same draw gives the same values, in this process.
   void Fill(uint64_t draw, const std::vector<std::span<char>>& arrays) const;
 
  private:
@@ -51,7 +52,7 @@ class FreshInputs {
     uint64_t rate = 0;              // kPicked: of those that are in the table, of 2^24
   };
   static void SetIndependent(const Argument& argument, Source* source);
-  static void FillPicked(const Source& source, uint64_t state, std::span<const char> table,
+  static void FillPicked(const Source& source, KeyedWords& words, std::span<const char> table,
                          std::span<char> to);
 
   std::vector<Source> sources_;  // by argument

@@ -8,6 +8,8 @@
 #include <set>
 #include <tuple>
 
+#include "engine/core/random.h"
+
 namespace kev {
 namespace {
 
@@ -57,6 +59,46 @@ TEST_CASE("a draw gives the same values again, another draw none of them in its 
   size_t same = 0;
   for (size_t i = 0; i < one.size(); ++i) same += one[i] == two[i] ? 1 : 0;
   CHECK(same < 5);
+}
+
+// The inverse of Mix64.
+uint64_t Unmix64(uint64_t x) {
+  x = (x ^ (x >> 31) ^ (x >> 62)) * 0x319642b2d24d8ec3;
+  x = (x ^ (x >> 27) ^ (x >> 54)) * 0x96de1b173f119089;
+  return (x ^ (x >> 30) ^ (x >> 60)) - 0x9e3779b97f4a7c15;
+}
+
+TEST_CASE("a word that an element shows does not tell the next ones") {
+  // They were a mixed counter once: a kernel turned a small element into its word, unmixed it, and
+  // had the draw, with which it made all other inputs again instead of reading them.
+  REQUIRE(Unmix64(Mix64(12345)) == 12345);
+  const Task task = TaskOf({Input("x", DType::kF64, Fill::Kind::kUniform, 0, 1)});
+  const FreshInputs fresh = FreshInputs::Make(task, Shape(20000)).value();
+  const std::vector<double> values = Drawn<double>(fresh, 1, 0, 20000);
+  int told = 0;
+  for (size_t i = 0; i + 1 < values.size(); ++i) {
+    if (values[i] > 0x1p-9) continue;  // of these the mantissa holds nearly all of the word
+    const auto near = static_cast<uint64_t>(values[i] * 0x1p64);
+    for (uint64_t word = near - 8; word <= near + 8; ++word) {
+      for (const uint64_t next : {Mix64(Unmix64(word) + 0x9e3779b97f4a7c15), Mix64(word)})
+        told += std::fabs(static_cast<double>(next) * 0x1p-64 - values[i + 1]) < 1e-12 ? 1 : 0;
+    }
+  }
+  CHECK(told == 0);
+}
+
+TEST_CASE("two arrays of one draw share no words") {
+  const Task task = TaskOf({Input("x", DType::kF64, Fill::Kind::kUniform, 0, 1),
+                            Input("y", DType::kF64, Fill::Kind::kUniform, 0, 1)});
+  const FreshInputs fresh = FreshInputs::Make(task, Shape(2000)).value();
+  std::set<double> values;
+  for (size_t argument = 0; argument < 2; ++argument) {
+    for (uint64_t draw = 0; draw < 3; ++draw) {
+      const std::vector<double> some = Drawn<double>(fresh, draw, argument, 2000);
+      values.insert(some.begin(), some.end());
+    }
+  }
+  CHECK(values.size() == 2 * 3 * 2000);
 }
 
 TEST_CASE("rows of equal places do not come again, within 200 draws") {
