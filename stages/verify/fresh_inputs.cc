@@ -4,8 +4,8 @@
 #include <cmath>
 #include <cstring>
 
-#include "engine/core/random.h"
-#include "stages/verify/values.h"
+#include "stages/verify/fresh_picks.h"
+#include "stages/verify/keyed_words.h"
 
 namespace kev {
 namespace {
@@ -14,25 +14,10 @@ constexpr size_t kQuantiles = 4096;     // a power of 2
 constexpr int kIndexBits = 12;          // of a number below it
 constexpr uint64_t kLeastBytes = 1024;  // of integers and table values that are never the same
 constexpr uint64_t kLeastOrdered = 32;  // elements of a table or permutation that is never the same
-constexpr int kTries = 64;              // for a value that is not in a table
-constexpr uint64_t kStep = 0x9e3779b97f4a7c15;  // of a counter whose Mix64 is taken: any odd number
 
-bool IsSourceOfAnother(const Task& task, const Argument& argument) {
-  return std::any_of(task.arguments.begin(), task.arguments.end(), [&](const Argument& other) {
-    return other.fill.kind == Fill::Kind::kPickFrom && other.fill.argument == argument.name;
-  });
-}
-
-bool Independent(const Task& task, const Argument& argument) {
-  return IsInput(argument) && !argument.constant &&
-         (argument.fill.kind == Fill::Kind::kUniform ||
-          argument.fill.kind == Fill::Kind::kNormal) &&
-         !IsSourceOfAnother(task, argument);
-}
-
-uint64_t LargestInteger(DType dtype) {
-  const uint64_t bits = SizeOf(dtype) * 8 - (IsSigned(dtype) ? 1 : 0);
-  return bits >= 64 ? ~uint64_t{0} : (uint64_t{1} << bits) - 1;
+bool SameInAllDraws(const Argument& argument) {
+  return argument.constant || argument.fill.kind == Fill::Kind::kNone ||
+         argument.fill.kind == Fill::Kind::kZeros || argument.fill.kind == Fill::Kind::kOnes;
 }
 
 int64_t ElementAt(const char* array, uint64_t i, uint64_t element_bytes) {
@@ -45,24 +30,23 @@ void PutElement(char* array, uint64_t i, uint64_t element_bytes, int64_t value) 
   std::memcpy(array + i * element_bytes, &value, element_bytes);
 }
 
-uint64_t Below(uint64_t state, uint64_t n) { return (state & 0xffffffff) * n >> 32; }
+uint64_t Below(uint64_t word, uint64_t n) { return (word & 0xffffffff) * n >> 32; }
 
 // Distinct and ascending, with gaps of 1 to `gap`.
-void FillSorted(uint64_t state, uint64_t gap, uint64_t element_bytes, std::span<char> to) {
+void FillSorted(KeyedWords& words, uint64_t gap, uint64_t element_bytes, std::span<char> to) {
   int64_t value = 0;
   uint64_t word = 0;
   for (uint64_t i = 0; i < to.size() / element_bytes; ++i, word >>= 8) {
-    if (i % 8 == 0) word = state = Mix64(state);
+    if (i % 8 == 0) word = words.Next();
     value += static_cast<int64_t>(1 + ((word & 0xff) * gap >> 8));
     PutElement(to.data(), i, element_bytes, value);
   }
 }
 
-void FillPermuted(uint64_t state, uint64_t element_bytes, std::span<char> to) {
+void FillPermuted(KeyedWords& words, uint64_t element_bytes, std::span<char> to) {
   const uint64_t count = to.size() / element_bytes;
   for (uint64_t i = 0; i < count; ++i) {
-    state = Mix64(state);
-    const uint64_t other = Below(state, i + 1);
+    const uint64_t other = Below(words.Next(), i + 1);
     if (other != i)
       PutElement(to.data(), i, element_bytes, ElementAt(to.data(), other, element_bytes));
     PutElement(to.data(), other, element_bytes, static_cast<int64_t>(i));
@@ -108,18 +92,18 @@ T Between(const std::vector<T>& quantiles, size_t i, T share) {
   return quantiles[i] + (quantiles[i + 1] - quantiles[i]) * share;
 }
 
-void FillDoubles(uint64_t state, const std::vector<double>& quantiles, std::span<char> to) {
+void FillDoubles(KeyedWords& words, const std::vector<double>& quantiles, std::span<char> to) {
   for (uint64_t at = 0; at < to.size(); at += sizeof(double)) {
-    const uint64_t word = Mix64(state += kStep);
+    const uint64_t word = words.Next();
     const double value = Between(quantiles, word >> (64 - kIndexBits),
                                  static_cast<double>(word & ((uint64_t{1} << 52) - 1)) * 0x1p-52);
     std::memcpy(to.data() + at, &value, sizeof(value));
   }
 }
 
-void FillFloats(uint64_t state, const std::vector<float>& quantiles, std::span<char> to) {
+void FillFloats(KeyedWords& words, const std::vector<float>& quantiles, std::span<char> to) {
   for (uint64_t at = 0; at < to.size(); at += 2 * sizeof(float)) {
-    const uint64_t word = Mix64(state += kStep);
+    const uint64_t word = words.Next();
     float pair[2];
     for (int half = 0; half < 2; ++half) {
       const auto bits = static_cast<uint32_t>(word >> (32 * half));
@@ -130,20 +114,20 @@ void FillFloats(uint64_t state, const std::vector<float>& quantiles, std::span<c
   }
 }
 
-void FillOfTable(uint64_t state, const std::string& table, uint64_t element_bytes,
+void FillOfTable(KeyedWords& words, const std::string& table, uint64_t element_bytes,
                  std::span<char> to) {
   uint64_t word = 0;
   for (uint64_t i = 0; i < to.size() / element_bytes; ++i, word >>= kIndexBits) {
-    if (i % 5 == 0) word = Mix64(state += kStep);
+    if (i % 5 == 0) word = words.Next();
     std::memcpy(to.data() + i * element_bytes, table.data() + word % kQuantiles * element_bytes,
                 element_bytes);
   }
 }
 
-void FillIntegers(uint64_t state, int64_t low, uint64_t span, uint64_t element_bytes,
+void FillIntegers(KeyedWords& words, int64_t low, uint64_t span, uint64_t element_bytes,
                   std::span<char> to) {
   for (uint64_t i = 0; i < to.size() / element_bytes; ++i) {
-    const uint64_t word = Mix64(state += kStep);
+    const uint64_t word = words.Next();
     // Of few values, without a division.
     const uint64_t above = span >> 32 == 0 ? (word >> 32) * span >> 32 : word % span;
     PutElement(to.data(), i, element_bytes, low + static_cast<int64_t>(above));
@@ -178,46 +162,67 @@ void FreshInputs::SetIndependent(const Argument& argument, Source* source) {
   }
 }
 
+void FreshInputs::SetSource(const Argument& argument, Source* source) {
+  switch (argument.fill.kind) {
+    case Fill::Kind::kUniform:
+    case Fill::Kind::kNormal:
+      return SetIndependent(argument, source);
+    case Fill::Kind::kSortedUnique: {
+      source->how = How::kSorted;
+      const uint64_t room = LargestInteger(argument.dtype) / std::max<uint64_t>(source->count, 1);
+      source->gap = std::clamp<uint64_t>(room, 1, 8);
+      return;
+    }
+    case Fill::Kind::kPermutation:
+      source->how = How::kPermuted;
+      return;
+    default:
+      return;
+  }
+}
+
+// REQUIRES: what it may pick from is set.
+void FreshInputs::SetPicked(const Task& task, const Argument& argument, Source* source) const {
+  for (size_t from = 0; from < task.arguments.size(); ++from) {
+    const Argument& table = task.arguments[from];
+    if (table.name != argument.fill.argument || !IsInput(table)) continue;
+    if (sources_[from].how == How::kNot && !SameInAllDraws(table)) return;
+    source->how = How::kPicked;
+    source->from = from;
+    source->from_given = sources_[from].how == How::kNot;
+    source->picking.dtype = argument.dtype;
+    source->picking.rate =
+        static_cast<uint64_t>(std::clamp(argument.fill.a, 0.0, 1.0) * (1 << 24));
+    source->span = table.constant || sources_[from].how != How::kNot ? sources_[from].count : 1;
+  }
+}
+
 Result<FreshInputs> FreshInputs::Make(const Task& task, const Axes& axes) {
   FreshInputs made;
   made.sources_.resize(task.arguments.size());
-  for (size_t a = 0; a < task.arguments.size(); ++a) {
-    const Argument& argument = task.arguments[a];
-    if (!IsInput(argument) || argument.constant) continue;
-    Result<uint64_t> count = ElementCount(argument, axes);
-    if (!count.ok()) return count.error();
-    Source& source = made.sources_[a];
-    source.element_bytes = SizeOf(argument.dtype);
-    source.count = *count;
-    if (Independent(task, argument)) SetIndependent(argument, &source);
-    if (IsFloat(argument.dtype)) continue;
-    source.most = LargestInteger(argument.dtype);
-    if (argument.fill.kind == Fill::Kind::kSortedUnique) {
-      source.how = How::kSorted;
-      source.gap = std::clamp<uint64_t>(source.most / std::max<uint64_t>(*count, 1), 1, 8);
-    } else if (argument.fill.kind == Fill::Kind::kPermutation &&
-               !IsSourceOfAnother(task, argument)) {
-      source.how = How::kPermuted;
-    }
-  }
-  for (size_t a = 0; a < task.arguments.size(); ++a) {
-    const Argument& argument = task.arguments[a];
-    if (!IsInput(argument) || argument.fill.kind != Fill::Kind::kPickFrom) continue;
-    for (size_t from = 0; from < task.arguments.size(); ++from) {
-      const Source& table = made.sources_[from];
-      if (task.arguments[from].name != argument.fill.argument || table.how != How::kSorted)
-        continue;
+  // A pick may be made from an earlier one.
+  for (const bool picking : {false, true}) {
+    for (size_t a = 0; a < task.arguments.size(); ++a) {
+      const Argument& argument = task.arguments[a];
+      if (!IsInput(argument) || (argument.fill.kind == Fill::Kind::kPickFrom) != picking) continue;
+      Result<uint64_t> count = ElementCount(argument, axes);
+      if (!count.ok()) return count.error();
       Source& source = made.sources_[a];
-      source.how = How::kPicked;
-      source.from = from;
-      source.rate = static_cast<uint64_t>(std::clamp(argument.fill.a, 0.0, 1.0) * (1 << 24));
+      source.element_bytes = SizeOf(argument.dtype);
+      source.count = *count;
+      if (SameInAllDraws(argument)) continue;
+      if (picking)
+        made.SetPicked(task, argument, &source);
+      else
+        SetSource(argument, &source);
+      made.all_ = made.all_ && source.how != How::kNot;
     }
   }
   return made;
 }
 
 bool FreshInputs::Any() const {
-  return std::any_of(sources_.begin(), sources_.end(), [](const Source& source) {
+  return all_ && std::any_of(sources_.begin(), sources_.end(), [](const Source& source) {
     const uint64_t bytes = source.count * source.element_bytes;
     switch (source.how) {
       case How::kReal:
@@ -225,6 +230,7 @@ bool FreshInputs::Any() const {
       case How::kOfTable:
         return bytes >= kLeastBytes;
       case How::kInteger:
+      case How::kPicked:
         return source.span > 1 && bytes >= kLeastBytes;
       case How::kSorted:
         return source.gap > 1 && source.count >= kLeastOrdered;
@@ -236,64 +242,45 @@ bool FreshInputs::Any() const {
   });
 }
 
-void FreshInputs::Fill(uint64_t draw, const std::vector<std::span<char>>& arrays) const {
-  const auto state_of = [&](size_t a) { return Mix64(draw ^ Mix64(a + 1)); };
+void FreshInputs::Fill(uint64_t draw, const std::vector<std::span<char>>& arrays,
+                       const Arrays& given) const {
   for (size_t a = 0; a < sources_.size(); ++a) {
     const Source& source = sources_[a];
-    const uint64_t state = state_of(a), bytes = source.element_bytes;
+    KeyedWords words(draw, a);
+    const uint64_t bytes = source.element_bytes;
     switch (source.how) {
       case How::kReal:
         if (source.narrow.empty())
-          FillDoubles(state, source.quantiles, arrays[a]);
+          FillDoubles(words, source.quantiles, arrays[a]);
         else
-          FillFloats(state, source.narrow, arrays[a]);
+          FillFloats(words, source.narrow, arrays[a]);
         break;
       case How::kOfTable:
-        FillOfTable(state, source.table, bytes, arrays[a]);
+        FillOfTable(words, source.table, bytes, arrays[a]);
         break;
       case How::kInteger:
-        FillIntegers(state, source.low, source.span, bytes, arrays[a]);
+        FillIntegers(words, source.low, source.span, bytes, arrays[a]);
         break;
       case How::kSorted:
-        FillSorted(state, source.gap, bytes, arrays[a]);
+        FillSorted(words, source.gap, bytes, arrays[a]);
         break;
       case How::kPermuted:
-        FillPermuted(state, bytes, arrays[a]);
+        FillPermuted(words, bytes, arrays[a]);
         break;
       default:
         break;
     }
   }
   for (size_t a = 0; a < sources_.size(); ++a) {
-    if (sources_[a].how == How::kPicked)
-      FillPicked(sources_[a], state_of(a), arrays[sources_[a].from], arrays[a]);
-  }
-}
-
-// Values of the table at the source's rate, else values that are not in it, from 8 below to 8 above
-// it; where hardly any are not, a value that is.
-void FreshInputs::FillPicked(const Source& source, uint64_t state, std::span<const char> table,
-                             std::span<char> to) {
-  const uint64_t bytes = source.element_bytes, count = table.size() / bytes;
-  const auto at = [&](uint64_t i) { return ElementAt(table.data(), i, bytes); };
-  for (uint64_t i = 0; i < to.size() / bytes; ++i) {
-    state = Mix64(state);
-    if (count > 0 && state >> 40 < source.rate) {
-      PutElement(to.data(), i, bytes, at(Below(state, count)));
-      continue;
-    }
-    // Behind which element it lies, the first at 8 below the table, and how far behind.
-    int64_t value = 0;
-    for (int tried = 0; tried < kTries; ++tried) {
-      state = Mix64(state);
-      const uint64_t place = Below(state, count + 1);
-      const int64_t offset = 1 + static_cast<int64_t>(state >> 61);
-      const int64_t least = count == 0 ? 0 : std::max<int64_t>(at(0) - 9, -1);
-      value = (place == 0 ? least : at(place - 1)) + offset;
-      const bool free = place == count || value < at(place);
-      if (free && static_cast<uint64_t>(value) <= source.most) break;
-    }
-    PutElement(to.data(), i, bytes, value);
+    const Source& source = sources_[a];
+    if (source.how != How::kPicked) continue;
+    KeyedWords words(draw, a);
+    if (sources_[source.from].how == How::kSorted)
+      PickFromSorted(source.picking, arrays[source.from], words, arrays[a]);
+    else if (source.from_given)
+      PickFromAny(source.picking, given[source.from], words, arrays[a]);
+    else
+      PickFromAny(source.picking, arrays[source.from], words, arrays[a]);
   }
 }
 

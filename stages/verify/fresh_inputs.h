@@ -1,11 +1,11 @@
-// Inputs that no call has seen, made for each timed call at one or two nanoseconds an element.
+// Inputs that no call has seen, made for each timed call at one to some nanoseconds an element.
 //
 // Uniform and normal fills: every element is drawn anew, floats by the inverse of the distribution
 // (linear between 4096 quantiles). A sorted table gets new gaps, a permutation another order, and
-// what is picked from a table is picked anew. A draw's values tell the draw, so the caller's draws
-// must not follow from each other in a way that a kernel could know. Left out, the caller's to
-// give, are constants, and values that something is picked from but a sorted table. Threads: const
-// functions may run at once. Errors: kInvalid for a shape that the task cannot be evaluated for.
+// what is picked from a table is picked anew. Values tell neither the draw nor each other
+// (keyed_words.h), and only this process can make them again. Left out, the caller's to
+// give, are constants, and integers of a range beyond 2^62. Threads: const functions may run at
+// once. Errors: kInvalid for a shape that the task cannot be evaluated for.
 #ifndef KEV_STAGES_VERIFY_FRESH_INPUTS_H_
 #define KEV_STAGES_VERIFY_FRESH_INPUTS_H_
 
@@ -16,6 +16,8 @@
 
 #include "configs/task.h"
 #include "engine/core/result.h"
+#include "stages/verify/fresh_picks.h"
+#include "stages/verify/values.h"
 
 namespace kev {
 
@@ -28,11 +30,14 @@ class FreshInputs {
   bool Makes(size_t argument) const {
     return argument < sources_.size() && sources_[argument].how != How::kNot;
   }
-  // Whether any is, and of so many bits of its own that no two draws can be alike.
+  // Whether all are that differ between calls, since what stays as it was could be known again, and
+  // any of so many bits of its own that no two draws can be alike.
   bool Any() const;
   // All that it makes. `arrays`, by argument: of the arrays' sizes; the others are not touched, and
-  // may be empty. The same draw gives the same values.
-  void Fill(uint64_t draw, const std::vector<std::span<char>>& arrays) const;
+  // may be empty. `given`, by argument: what constants hold, and fills without chance; not looked at
+  // where nothing is picked from one. The same draw gives the same values, in this process.
+  void Fill(uint64_t draw, const std::vector<std::span<char>>& arrays,
+            const Arrays& given = {}) const;
 
  private:
   enum class How { kNot, kReal, kOfTable, kInteger, kSorted, kPermuted, kPicked };
@@ -44,17 +49,18 @@ class FreshInputs {
     std::vector<float> narrow;      // kReal, f32: the same
     std::string table;              // kOfTable: 4096 elements, each as likely as another
     int64_t low = 0;                // kInteger
-    uint64_t span = 1;              // kInteger: how many values
+    uint64_t span = 1;              // kInteger, kPicked: of how many values
     uint64_t gap = 1;               // kSorted: largest between neighbours
-    uint64_t most = 0;              // kPicked: largest value of the dtype
-    size_t from = 0;                // kPicked: argument, which is kSorted
-    uint64_t rate = 0;              // kPicked: of those that are in the table, of 2^24
+    size_t from = 0;                // kPicked: argument
+    bool from_given = false;        // kPicked: it is not made afresh
+    Picking picking;                // kPicked
   };
   static void SetIndependent(const Argument& argument, Source* source);
-  static void FillPicked(const Source& source, uint64_t state, std::span<const char> table,
-                         std::span<char> to);
+  static void SetSource(const Argument& argument, Source* source);
+  void SetPicked(const Task& task, const Argument& argument, Source* source) const;
 
   std::vector<Source> sources_;  // by argument
+  bool all_ = true;              // that differ between calls are made
 };
 
 }  // namespace kev

@@ -111,12 +111,13 @@ void TaskValues::Fill(Arena& arena, size_t call, const DrawnCall& drawn) {
       std::memcpy(to, poison[a].data(), poison[a].size());
     }
   }
-  if (pool.fresh) pool.fresh->Fill(drawn.draw, afresh);
+  if (pool.fresh) pool.fresh->Fill(drawn.draw, afresh, source.base->inputs);
 }
 
 Arrays TaskValues::InputsOf(const Pool& pool, const FreshValues& moved,
                             const DrawnCall& drawn) const {
-  Arrays inputs = SourceOf(pool, drawn).base->inputs;
+  const Arrays& base = SourceOf(pool, drawn).base->inputs;
+  Arrays inputs = base;
   std::vector<std::span<char>> afresh(arguments_.size());
   for (size_t a = 0; a < arguments_.size(); ++a) {
     const Argument& argument = *arguments_[a];
@@ -128,7 +129,7 @@ Arrays TaskValues::InputsOf(const Pool& pool, const FreshValues& moved,
       moved.Apply(argument.name, argument.dtype, from, {inputs[a].data(), inputs[a].size()});
     }
   }
-  if (pool.fresh) pool.fresh->Fill(drawn.draw, afresh);
+  if (pool.fresh) pool.fresh->Fill(drawn.draw, afresh, base);
   return inputs;
 }
 

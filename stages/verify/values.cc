@@ -13,19 +13,6 @@ namespace {
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr uint64_t kOddShare = 16;  // one in so many is NaN or infinite in these classes
 
-// What may stand in an argument: its dtype's range, cut to the sign that its fill keeps to.
-struct Range {
-  double least;
-  double most;
-};
-
-Range RangeOf(DType dtype) {
-  if (IsFloat(dtype)) return {-FormatOf(dtype).Largest(), FormatOf(dtype).Largest()};
-  if (dtype == DType::kBool) return {0, 1};
-  const int bits = static_cast<int>(SizeOf(dtype)) * 8 - (IsSigned(dtype) ? 1 : 0);
-  return {IsSigned(dtype) ? -std::ldexp(1.0, bits) : 0, std::ldexp(1.0, bits) - 1};
-}
-
 // One element of an integer dtype that has more bits than a double: stored without one.
 void StoreInteger(DType dtype, int64_t value, char* to) {
   if (dtype == DType::kI64 || dtype == DType::kU64) {
@@ -72,9 +59,9 @@ class Filler {
     std::vector<double> sorted(source);
     ToDoubles(dtype_, from, sorted.data());
     std::sort(sorted.begin(), sorted.end());
-    const Range range = RangeOf(dtype_);
-    const double low = std::max(sorted.empty() ? 0 : sorted.front() - 8, range.least);
-    const double high = std::min(sorted.empty() ? 8 : sorted.back() + 8, range.most);
+    const Limits limits = LimitsOf(dtype_);
+    const double low = std::max(sorted.empty() ? 0 : sorted.front() - 8, limits.least);
+    const double high = std::min(sorted.empty() ? 8 : sorted.back() + 8, limits.most);
     for (uint64_t i = 0; i < count_; ++i) {
       char* to = bytes_.data() + i * size_;
       if (random_.Unit() < fill_.a && source > 0) {
@@ -118,7 +105,7 @@ class Filler {
   }
 
   Status SortedUnique() {
-    const double most = RangeOf(dtype_).most;
+    const double most = LimitsOf(dtype_).most;
     if (static_cast<double>(count_) > most) return TooMany();
     // Gaps of 4.5 on average, or as large as the dtype has room for.
     const double room = most / std::max(1.0, static_cast<double>(count_));
@@ -132,7 +119,7 @@ class Filler {
   }
 
   Status Permutation() {
-    if (static_cast<double>(count_) > RangeOf(dtype_).most + 1) return TooMany();
+    if (static_cast<double>(count_) > LimitsOf(dtype_).most + 1) return TooMany();
     std::vector<uint64_t> order(count_);
     std::iota(order.begin(), order.end(), uint64_t{0});
     for (uint64_t i = count_; i > 1; --i) std::swap(order[i - 1], order[random_.Below(i)]);
@@ -268,6 +255,13 @@ Status FillOne(const Task& task, const Case& one, uint64_t secret_seed, size_t a
 }
 
 }  // namespace
+
+Limits LimitsOf(DType dtype) {
+  if (IsFloat(dtype)) return {-FormatOf(dtype).Largest(), FormatOf(dtype).Largest()};
+  if (dtype == DType::kBool) return {0, 1};
+  const int bits = static_cast<int>(SizeOf(dtype)) * 8 - (IsSigned(dtype) ? 1 : 0);
+  return {IsSigned(dtype) ? -std::ldexp(1.0, bits) : 0, std::ldexp(1.0, bits) - 1};
+}
 
 Status FillInputs(const Task& task, const Case& one, uint64_t secret_seed,
                   const std::vector<std::span<char>>& arrays) {

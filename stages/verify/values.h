@@ -24,6 +24,13 @@ namespace kev {
 // One array's bytes per argument of the task, in its order; "" for what is none.
 using Arrays = std::vector<std::string>;
 
+// The least and the largest finite value of a dtype, as near as a double comes.
+struct Limits {
+  double least;
+  double most;
+};
+Limits LimitsOf(DType dtype);
+
 // Fills the in and inout arrays; spans of other arguments are left alone (they may be empty).
 // REQUIRES: one span per argument, of ElementCount * SizeOf bytes where it is an input.
 Status FillInputs(const Task& task, const Case& one, uint64_t secret_seed,

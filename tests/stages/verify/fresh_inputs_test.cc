@@ -8,6 +8,8 @@
 #include <set>
 #include <tuple>
 
+#include "engine/core/random.h"
+
 namespace kev {
 namespace {
 
@@ -59,6 +61,46 @@ TEST_CASE("a draw gives the same values again, another draw none of them in its 
   CHECK(same < 5);
 }
 
+// The inverse of Mix64.
+uint64_t Unmix64(uint64_t x) {
+  x = (x ^ (x >> 31) ^ (x >> 62)) * 0x319642b2d24d8ec3;
+  x = (x ^ (x >> 27) ^ (x >> 54)) * 0x96de1b173f119089;
+  return (x ^ (x >> 30) ^ (x >> 60)) - 0x9e3779b97f4a7c15;
+}
+
+TEST_CASE("a word that an element shows does not tell the next ones") {
+  // They were a mixed counter once: a kernel turned a small element into its word, unmixed it, and
+  // had the draw, with which it made all other inputs again instead of reading them.
+  REQUIRE(Unmix64(Mix64(12345)) == 12345);
+  const Task task = TaskOf({Input("x", DType::kF64, Fill::Kind::kUniform, 0, 1)});
+  const FreshInputs fresh = FreshInputs::Make(task, Shape(20000)).value();
+  const std::vector<double> values = Drawn<double>(fresh, 1, 0, 20000);
+  int told = 0;
+  for (size_t i = 0; i + 1 < values.size(); ++i) {
+    if (values[i] > 0x1p-9) continue;  // of these the mantissa holds nearly all of the word
+    const auto near = static_cast<uint64_t>(values[i] * 0x1p64);
+    for (uint64_t word = near - 8; word <= near + 8; ++word) {
+      for (const uint64_t next : {Mix64(Unmix64(word) + 0x9e3779b97f4a7c15), Mix64(word)})
+        told += std::fabs(static_cast<double>(next) * 0x1p-64 - values[i + 1]) < 1e-12 ? 1 : 0;
+    }
+  }
+  CHECK(told == 0);
+}
+
+TEST_CASE("two arrays of one draw share no words") {
+  const Task task = TaskOf({Input("x", DType::kF64, Fill::Kind::kUniform, 0, 1),
+                            Input("y", DType::kF64, Fill::Kind::kUniform, 0, 1)});
+  const FreshInputs fresh = FreshInputs::Make(task, Shape(2000)).value();
+  std::set<double> values;
+  for (size_t argument = 0; argument < 2; ++argument) {
+    for (uint64_t draw = 0; draw < 3; ++draw) {
+      const std::vector<double> some = Drawn<double>(fresh, draw, argument, 2000);
+      values.insert(some.begin(), some.end());
+    }
+  }
+  CHECK(values.size() == 2 * 3 * 2000);
+}
+
 TEST_CASE("rows of equal places do not come again, within 200 draws") {
   const Task task = TaskOf({Input("x", DType::kF32, Fill::Kind::kUniform, -1, 1)});
   const FreshInputs fresh = FreshInputs::Make(task, Shape(512)).value();
@@ -104,16 +146,85 @@ TEST_CASE("values keep the distribution and the range of the fill") {
   CHECK(highest == 4);
 }
 
-TEST_CASE("constants, and what is picked from but no sorted table, are left to the caller") {
-  Argument table = Input("table", DType::kF32, Fill::Kind::kUniform, 0, 1);
-  Argument picked = Input("picked", DType::kF32, Fill::Kind::kPickFrom, 0.5, 0);
+TEST_CASE("tables of every fill are made afresh, and what is picked from them too") {
+  // A permutation that was picked from, and the picks, were the same in all calls once, so that a
+  // kernel kept the places it had found.
+  for (const auto& [dtype, kind, a, b] :
+       {std::tuple(DType::kI32, Fill::Kind::kPermutation, 0.0, 0.0),
+        {DType::kI64, Fill::Kind::kUniform, -1e6, 1e6},
+        {DType::kU8, Fill::Kind::kUniform, 3.0, 90.0},
+        {DType::kF32, Fill::Kind::kNormal, 0.0, 1.0},
+        {DType::kF64, Fill::Kind::kUniform, 2.0, 3.0},
+        {DType::kF16, Fill::Kind::kUniform, 0.0, 1.0}}) {
+    CAPTURE(Name(dtype));
+    Argument picked = Input("picked", dtype, Fill::Kind::kPickFrom, 0.75, 0);
+    picked.fill.argument = "table";
+    Argument again = Input("again", dtype, Fill::Kind::kPickFrom, 1, 0);
+    again.fill.argument = "picked";
+    const Task task = TaskOf({Input("table", dtype, kind, a, b), picked, again});
+    const FreshInputs fresh = FreshInputs::Make(task, Shape(2000)).value();
+    CHECK(fresh.Any());
+    std::set<std::string> tables, picks;
+    const uint64_t size = SizeOf(dtype);
+    int present = 0;
+    for (uint64_t draw = 0; draw < 20; ++draw) {
+      std::vector<std::string> bytes(3, std::string(2000 * size, '\0'));
+      fresh.Fill(draw, {bytes.begin(), bytes.end()});
+      tables.insert(bytes[0]);
+      picks.insert(bytes[1]);
+      std::set<std::string> values, first;
+      for (uint64_t i = 0; i < 2000; ++i) {
+        values.insert(bytes[0].substr(i * size, size));
+        first.insert(bytes[1].substr(i * size, size));
+      }
+      for (uint64_t i = 0; i < 2000; ++i) {
+        present += values.contains(bytes[1].substr(i * size, size)) ? 1 : 0;
+        REQUIRE(first.contains(bytes[2].substr(i * size, size)));
+      }
+    }
+    CHECK(tables.size() == 20);
+    CHECK(picks.size() == 20);
+    CHECK(present >= 29500);
+    // A permutation of 2000 leaves 16 values that are not in it, often not found in all tries.
+    CHECK(present < 37000);
+  }
+}
+
+TEST_CASE("picks are made from a constant's values, which the caller gives") {
+  Argument table = Input("table", DType::kI32, Fill::Kind::kUniform, 0, 1000);
+  table.constant = true;
+  Argument picked = Input("picked", DType::kI32, Fill::Kind::kPickFrom, 1, 0);
   picked.fill.argument = "table";
-  Argument weights = Input("weights", DType::kF32, Fill::Kind::kNormal, 0, 1);
-  weights.constant = true;
-  const Task task = TaskOf({table, picked, weights});
-  const FreshInputs fresh = FreshInputs::Make(task, Shape(64)).value();
-  for (size_t a = 0; a < 3; ++a) CHECK_FALSE(fresh.Makes(a));
-  CHECK_FALSE(fresh.Any());
+  const FreshInputs fresh = FreshInputs::Make(TaskOf({table, picked}), Shape(500)).value();
+  CHECK(fresh.Any());
+  CHECK_FALSE(fresh.Makes(0));
+  CHECK(fresh.Makes(1));
+  std::string given(2000, '\0');
+  for (int32_t i = 0; i < 500; ++i) std::memcpy(given.data() + 4 * i, &i, 4);
+  std::set<std::vector<int32_t>> drawn;
+  for (uint64_t draw = 0; draw < 20; ++draw) {
+    std::vector<int32_t> values(500, -1);
+    fresh.Fill(draw, {{}, {reinterpret_cast<char*>(values.data()), 2000}}, {given, ""});
+    for (const int32_t value : values) REQUIRE((value >= 0 && value < 500));
+    drawn.insert(values);
+  }
+  CHECK(drawn.size() == 20);
+}
+
+TEST_CASE("one input that stays as it was is enough that none counts as fresh") {
+  const Argument wide = Input("wide", DType::kI64, Fill::Kind::kUniform, -0x1p63, 0x1p63);
+  const Argument fine = Input("fine", DType::kF32, Fill::Kind::kNormal, 0, 1);
+  Argument picked = Input("picked", DType::kI64, Fill::Kind::kPickFrom, 1, 0);
+  picked.fill.argument = "wide";
+  CHECK(FreshInputs::Make(TaskOf({fine}), Shape(64)).value().Any());
+  CHECK_FALSE(FreshInputs::Make(TaskOf({fine, wide}), Shape(64)).value().Any());
+  const FreshInputs both = FreshInputs::Make(TaskOf({wide, picked}), Shape(64)).value();
+  CHECK_FALSE(both.Makes(0));
+  CHECK_FALSE(both.Makes(1));
+  Argument constant = wide;
+  constant.constant = true;
+  CHECK_FALSE(FreshInputs::Make(TaskOf({constant}), Shape(64)).value().Any());
+  CHECK(FreshInputs::Make(TaskOf({constant, fine}), Shape(64)).value().Any());
 }
 
 TEST_CASE("no value comes again: nothing can be remembered by element") {
