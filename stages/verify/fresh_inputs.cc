@@ -4,8 +4,8 @@
 #include <cmath>
 #include <cstring>
 
+#include "runners/measurement/keyed_words.h"
 #include "stages/verify/fresh_picks.h"
-#include "stages/verify/keyed_words.h"
 
 namespace kev {
 namespace {
@@ -191,8 +191,7 @@ void FreshInputs::SetPicked(const Task& task, const Argument& argument, Source* 
     source->from = from;
     source->from_given = sources_[from].how == How::kNot;
     source->picking.dtype = argument.dtype;
-    source->picking.rate =
-        static_cast<uint64_t>(std::clamp(argument.fill.a, 0.0, 1.0) * (1 << 24));
+    source->picking.rate = static_cast<uint64_t>(std::clamp(argument.fill.a, 0.0, 1.0) * (1 << 24));
     source->span = table.constant || sources_[from].how != How::kNot ? sources_[from].count : 1;
   }
 }
@@ -223,23 +222,23 @@ Result<FreshInputs> FreshInputs::Make(const Task& task, const Axes& axes) {
 
 bool FreshInputs::Any() const {
   return all_ && std::any_of(sources_.begin(), sources_.end(), [](const Source& source) {
-    const uint64_t bytes = source.count * source.element_bytes;
-    switch (source.how) {
-      case How::kReal:
-        return source.count > 0;
-      case How::kOfTable:
-        return bytes >= kLeastBytes;
-      case How::kInteger:
-      case How::kPicked:
-        return source.span > 1 && bytes >= kLeastBytes;
-      case How::kSorted:
-        return source.gap > 1 && source.count >= kLeastOrdered;
-      case How::kPermuted:
-        return source.count >= kLeastOrdered;
-      default:
-        return false;
-    }
-  });
+           const uint64_t bytes = source.count * source.element_bytes;
+           switch (source.how) {
+             case How::kReal:
+               return source.count > 0;
+             case How::kOfTable:
+               return bytes >= kLeastBytes;
+             case How::kInteger:
+             case How::kPicked:
+               return source.span > 1 && bytes >= kLeastBytes;
+             case How::kSorted:
+               return source.gap > 1 && source.count >= kLeastOrdered;
+             case How::kPermuted:
+               return source.count >= kLeastOrdered;
+             default:
+               return false;
+           }
+         });
 }
 
 void FreshInputs::Fill(uint64_t draw, const std::vector<std::span<char>>& arrays,

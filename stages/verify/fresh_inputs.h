@@ -3,7 +3,7 @@
 // Uniform and normal fills: every element is drawn anew, floats by the inverse of the distribution
 // (linear between 4096 quantiles). A sorted table gets new gaps, a permutation another order, and
 // what is picked from a table is picked anew. Values tell neither the draw nor each other
-// (keyed_words.h), and only this process can make them again. Left out, the caller's to
+// (KeyedWords), and only this process can make them again. Left out, the caller's to
 // give, are constants, and integers of a range beyond 2^62. Threads: const functions may run at
 // once. Errors: kInvalid for a shape that the task cannot be evaluated for.
 #ifndef KEV_STAGES_VERIFY_FRESH_INPUTS_H_
@@ -34,8 +34,8 @@ class FreshInputs {
   // any of so many bits of its own that no two draws can be alike.
   bool Any() const;
   // All that it makes. `arrays`, by argument: of the arrays' sizes; the others are not touched, and
-  // may be empty. `given`, by argument: what constants hold, and fills without chance; not looked at
-  // where nothing is picked from one. The same draw gives the same values, in this process.
+  // may be empty. `given`, by argument: what constants hold, and fills without chance; not looked
+  // at where nothing is picked from one. The same draw gives the same values, in this process.
   void Fill(uint64_t draw, const std::vector<std::span<char>>& arrays,
             const Arrays& given = {}) const;
 

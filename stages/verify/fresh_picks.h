@@ -10,7 +10,7 @@
 #include <span>
 
 #include "engine/core/dtype.h"
-#include "stages/verify/keyed_words.h"
+#include "runners/measurement/keyed_words.h"
 
 namespace kev {
 

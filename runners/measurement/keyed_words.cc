@@ -1,4 +1,4 @@
-#include "stages/verify/keyed_words.h"
+#include "runners/measurement/keyed_words.h"
 
 #include <openssl/evp.h>
 #include <sys/random.h>

@@ -6,8 +6,8 @@
 // kernels run in processes that were started by exec. The same draw and stream give the same words
 // as long as the process lives, and other words in another process. About half a nanosecond a word.
 // Threads: an object is for one thread; several may have their own at once.
-#ifndef KEV_STAGES_VERIFY_KEYED_WORDS_H_
-#define KEV_STAGES_VERIFY_KEYED_WORDS_H_
+#ifndef KEV_RUNNERS_MEASUREMENT_KEYED_WORDS_H_
+#define KEV_RUNNERS_MEASUREMENT_KEYED_WORDS_H_
 
 #include <array>
 #include <cstddef>
@@ -29,11 +29,11 @@ class KeyedWords {
   void Refill();
 
   const uint64_t draw_, stream_;
-  uint64_t blocks_ = 0;               // of the cipher, used so far
+  uint64_t blocks_ = 0;              // of the cipher, used so far
   std::array<uint64_t, 256> words_;  // 2 KiB at once
   size_t next_ = words_.size();
 };
 
 }  // namespace kev
 
-#endif  // KEV_STAGES_VERIFY_KEYED_WORDS_H_
+#endif  // KEV_RUNNERS_MEASUREMENT_KEYED_WORDS_H_
