@@ -3,11 +3,12 @@
 //
 // In each round every contestant that still takes part is launched afresh (new process, new copy of
 // its library), in random order. Then, window by window and again in random order, one of them is
-// thawed, given values that it has not seen in slots drawn from the shared arena, called on each
-// slot once between two looks at the judge's clock, and frozen again before what it left is read.
-// What an order and an empty call cost is measured in each process before foreign code is in it and
-// taken off; the number of calls per window varies, so that windows that do not grow with their
-// calls are seen. All windows are kept; statistics are made from them by runners/statistics.
+// given values that it has not seen in slots drawn from the shared arena, let go on, called on each
+// slot once between two looks at the judge's clock, the first before it is let go on, and frozen
+// again before what it left is read. What an empty call costs is measured in each process before
+// foreign code is in it, what a window without calls takes as said at Measure; both are taken off.
+// The number of calls per window varies, so that windows that do not grow with their calls are
+// seen. All windows are kept; statistics are made from them by runners/statistics.
 // Threads: one at a time per core (CoreLock). Errors: what stops the judge; a contestant that fails
 // is a Refusal.
 #ifndef KEV_RUNNERS_MEASUREMENT_MEASURE_H_
