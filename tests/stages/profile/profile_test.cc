@@ -162,10 +162,16 @@ TEST_CASE(
   task.Add("candidate", "c9", Repeated(500));
   task.Add("incumbent", "c1", Repeated(1000));
   task.Add("baseline", "plain", Repeated(4000));
-  task.job.settings.Set("incumbent", MeasuredBefore(4, Repeated(1000)));
-  const JobResult result = Profile(&task, "screen");
-  REQUIRE_MESSAGE(!result.failure.has_value(), result.message);
-  REQUIRE_MESSAGE(result.verdict == Verdict::kOk, result.message);
+  JobResult result;
+  // On a busy machine one launch may take half as long again as another, and the incumbent is left
+  // out; not each time.
+  for (int i = 0; i < 10; ++i) {
+    task.job.settings.Set("incumbent", MeasuredBefore(4, Repeated(1000)));
+    result = Profile(&task, "screen");
+    REQUIRE_MESSAGE(!result.failure.has_value(), result.message);
+    REQUIRE_MESSAGE(result.verdict == Verdict::kOk, result.message);
+    if (result.facts["incumbent"].Has("anchor")) break;
+  }
   const Value& beside = result.facts["incumbent"];
   CHECK(beside["name"] == Value("c1"));
   CHECK(beside["anchor"].AsDouble() == doctest::Approx(4));
