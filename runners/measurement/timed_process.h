@@ -42,7 +42,7 @@ class TimedProcess {
   bool Slow(size_t call) const;
   // Whether more windows of this call are wanted.
   bool Wants(size_t call) const;
-  // Median of its windows without calls; NaN when there are too few to say.
+  // Lower quartile of its windows without calls; NaN when there are too few to say.
   double EmptyWindowNs() const;
   // Closes its books: call times. `empty_ns`: what a window without calls takes by a process that
   // is trusted, or NaN.
